@@ -1,7 +1,7 @@
 //! The state of the replicas as a report: `show`.
 //!
-//! All replicas are a table; the columns are aligned to their longest value. One replica is a name
-//! and a value a line. In JSON, times are moments and durations are milliseconds.
+//! All replicas are a table; the columns are aligned to their longest value. A last column has the
+//! reasons, if there is one. One replica is a name and a value a line. In JSON, times are moments and durations are milliseconds.
 
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +24,9 @@ const COLUMNS: [&str; 9] = [
     "HEARTBEAT",
     "IN_FLIGHT",
 ];
+
+/// Head of the last column, which is there only if a replica has a reason.
+const REASON_COLUMN: &str = "REASON";
 
 /// Reports all replicas, or the one called `name`.
 ///
@@ -57,16 +60,20 @@ fn find_replica<'a>(replicas: &'a [ReplicaInfo], name: &ReplicaName) -> Option<&
 
 fn table(FleetSnapshot { at, all: replicas }: &FleetSnapshot) -> Report {
     let now = *at;
-    let mut rows = vec![COLUMNS.map(str::to_owned)];
-    rows.extend(replicas.iter().map(|replica| cells(replica, now)));
-    let mut widths = [0; COLUMNS.len()];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
+    let mut rows = vec![COLUMNS.map(str::to_owned).to_vec()];
+    rows.extend(replicas.iter().map(|replica| cells(replica, now).to_vec()));
+    if replicas.iter().any(|replica| replica.reason.is_some()) {
+        let reasons = replicas.iter().map(|replica| replica.reason.as_deref());
+        let column = [Some(REASON_COLUMN)].into_iter().chain(reasons);
+        for (row, reason) in rows.iter_mut().zip(column) {
+            row.push(reason.unwrap_or("-").to_owned());
         }
     }
-    let line = |row: &[String; COLUMNS.len()]| {
-        let cells = row.iter().zip(widths);
+    let columns = rows.first().map_or(0, Vec::len);
+    let widest = |at: usize| rows.iter().map(|row| row[at].chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|at| widest(at).unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths);
         let cells: Vec<String> = cells
             .map(|(cell, width)| format!("{cell:width$}"))
             .collect();

@@ -15,9 +15,9 @@ use anyhow::Context as _;
 use tokio::task::JoinSet;
 
 use super::engine::{Environment, FoundContainer, FoundState, Management};
-use super::heartbeat;
+use super::heartbeat::{self, ProbeKind};
 use super::names;
-use super::plan::{InitialSeat, Plan, Policy};
+use super::plan::{InitialSeat, Plan, Policy, ProbeWording};
 use super::publisher;
 use super::settings::{FleetSettings, HeartbeatSettings, ReplicaSettings};
 use crate::metrics::ReplicaCounters;
@@ -157,7 +157,28 @@ fn policy(settings: &FleetSettings) -> Policy {
         drain_timeout: settings.drain_timeout,
         max_replicas: settings.max_replicas,
         standbys: settings.standbys,
+        wording: wording(settings),
         keep: matches!(&settings.replicas, ReplicaSettings::Docker(wanted) if wanted.keep),
+    }
+}
+
+/// Returns the words for failed heartbeats.
+fn wording(settings: &FleetSettings) -> ProbeWording {
+    let heartbeat = settings.heartbeat.as_ref();
+    let request = heartbeat.and_then(|heartbeat| match &heartbeat.probe {
+        ProbeKind::Get { path, .. } => Some(format!("GET {path}")),
+        ProbeKind::Connect => None,
+    });
+    ProbeWording {
+        request,
+        timeout: heartbeat.map_or_else(Default::default, |heartbeat| heartbeat.timeout),
+        port_hint: match &settings.replicas {
+            ReplicaSettings::Docker(_) => "see --replica-port",
+            ReplicaSettings::Process { wanted, .. } if wanted.command.is_some() => {
+                "the command must listen on 127.0.0.1:$PORT"
+            }
+            ReplicaSettings::Process { .. } | ReplicaSettings::Fixed(_) => "",
+        },
     }
 }
 

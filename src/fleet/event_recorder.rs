@@ -61,9 +61,9 @@ impl EventRecorder {
                     let saved = event.seat.map(|seat| self.counters.saved(seat));
                     let during = |(saved, before): (u64, u64)| saved.saturating_sub(before);
                     event.saved = saved.zip(saved_before).map(during);
-                    // A failed start is our own fault: no client or replica can mend it.
+                    // Somebody must mend these: a setting, or the replica.
                     match event.kind {
-                        EventKind::Failed => tracing::warn!("{event}"),
+                        EventKind::Failed | EventKind::Failing => tracing::warn!("{event}"),
                         _ => tracing::info!("{event}"),
                     }
                     self.count(event);

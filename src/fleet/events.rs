@@ -23,6 +23,8 @@ pub enum EventKind {
     Down,
     /// A successor took the seat of a dead replica.
     Replaced,
+    /// The heartbeats of a replica that is starting or down fail, for this reason.
+    Failing,
     /// A replica did not start.
     Failed,
     /// A successor is not needed, or an `/add` is rolled back.
@@ -46,12 +48,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Joined,
         Self::Suspect,
         Self::Up,
         Self::Down,
         Self::Replaced,
+        Self::Failing,
         Self::Failed,
         Self::Withdrawn,
         Self::Held,
@@ -72,6 +75,7 @@ impl EventKind {
             Self::Up => "up",
             Self::Down => "down",
             Self::Replaced => "replaced",
+            Self::Failing => "failing",
             Self::Failed => "failed",
             Self::Withdrawn => "withdrawn",
             Self::Held => "held",
@@ -144,6 +148,7 @@ impl fmt::Display for ReplicaEvent {
             EventKind::Suspect => write!(f, "replica {name} is suspect")?,
             EventKind::Up => write!(f, "replica {name} is up again")?,
             EventKind::Down => write!(f, "replica {name} is down")?,
+            EventKind::Failing => write!(f, "replica {name} fails its heartbeats")?,
             EventKind::Failed if self.seat.is_none() => {
                 write!(f, "replica {name} did not start as a standby")?;
             }

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::response::{self, Identity, ParseResult, ProbeResponse};
 use super::timing::{until_closed, until_readable};
+use crate::fleet::plan::Refusal;
 use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
 
@@ -55,7 +56,7 @@ pub(super) enum ProbeOutcome {
     /// Not HTTP.
     Garbled,
     /// No server listens there, which is certain.
-    Refused(String),
+    Refused(Refusal),
     /// The heartbeat could not be sent, which is our own fault.
     Unable(io::Error),
 }
@@ -159,9 +160,9 @@ async fn connect(addr: ReplicaAddr) -> Result<TcpStream, ProbeOutcome> {
     let stream = TcpStream::connect(addr.0)
         .await
         .map_err(|err| match err.kind() {
-            ErrorKind::ConnectionRefused => ProbeOutcome::Refused("connection refused".to_owned()),
+            ErrorKind::ConnectionRefused => ProbeOutcome::Refused(Refusal::Connection),
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
-                ProbeOutcome::Refused("unreachable".to_owned())
+                ProbeOutcome::Refused(Refusal::Unreachable)
             }
             // An answer of a firewall is only a miss: it does not prove that no server listens.
             ErrorKind::PermissionDenied => ProbeOutcome::Closed,
@@ -170,9 +171,7 @@ async fn connect(addr: ReplicaAddr) -> Result<TcpStream, ProbeOutcome> {
             _ => ProbeOutcome::Unable(err),
         })?;
     match (stream.local_addr(), stream.peer_addr()) {
-        (Ok(ours), Ok(theirs)) if ours == theirs => {
-            Err(ProbeOutcome::Refused("connection refused".to_owned()))
-        }
+        (Ok(ours), Ok(theirs)) if ours == theirs => Err(ProbeOutcome::Refused(Refusal::Connection)),
         (_, Err(_)) => Err(ProbeOutcome::Closed),
         _ => Ok(stream),
     }

@@ -19,7 +19,7 @@ use super::response::Identity;
 use super::target::{ProbeSchedule, ProbeTarget};
 use super::timing::timeout_excluding_stalls;
 use super::trigger::ProbeTrigger;
-use crate::fleet::plan::{MissReason, ProbeEvent};
+use crate::fleet::plan::{MissReason, ProbeEvent, Refusal};
 use crate::metrics::SeatCounters;
 use crate::roster::ReplicaId;
 
@@ -27,6 +27,8 @@ use crate::roster::ReplicaId;
 const CHECK_TIMEOUT: Duration = Duration::from_millis(100);
 /// Delay between heartbeats of a replica that is starting.
 const EAGER_DELAY: Duration = Duration::from_millis(10);
+/// Minimum time between two reports that a starting replica refuses connections.
+const REFUSAL_INTERVAL: Duration = Duration::from_millis(500);
 /// Delay after a fresh connection ended without an answer.
 const CLOSED_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Maximum number of detections with a second connection, if the result is unclear.
@@ -59,6 +61,8 @@ pub(super) struct Prober {
     detection_due: bool,
     /// Heartbeats of an iterative server.
     turns: Option<TakingTurns>,
+    /// Time from which on the next refusal of a starting replica is reported.
+    next_refusal: Option<Instant>,
 }
 
 impl Prober {
@@ -85,6 +89,7 @@ impl Prober {
             habit: CloseHabit::default(),
             detection_due: false,
             turns: None,
+            next_refusal: None,
         }
     }
 
@@ -168,6 +173,15 @@ impl Prober {
         self.send(ProbeEvent::Missed { sent, why });
     }
 
+    /// Reports a refusal of a starting replica, at most once each [`REFUSAL_INTERVAL`].
+    fn not_listening(&mut self, refusal: Refusal) {
+        let now = Instant::now();
+        if self.next_refusal.is_none_or(|at| at <= now) {
+            self.next_refusal = Some(now + REFUSAL_INTERVAL);
+            self.send(ProbeEvent::NotListening(refusal));
+        }
+    }
+
     /// Returns `true` if each connection carries one answer only: the server closes it, or serves
     /// no other connection meanwhile.
     fn closes_each_time(&self) -> bool {
@@ -211,9 +225,12 @@ impl Prober {
                 self.missed(sent, MissReason::Garbled);
                 NextProbe::At(soon(regular))
             }
-            ProbeOutcome::Refused(_) if starting => NextProbe::At(soon(regular)),
-            ProbeOutcome::Refused(why) => {
-                self.send(ProbeEvent::Refused(why));
+            ProbeOutcome::Refused(refusal) if starting => {
+                self.not_listening(refusal);
+                NextProbe::At(soon(regular))
+            }
+            ProbeOutcome::Refused(refusal) => {
+                self.send(ProbeEvent::Refused(refusal));
                 NextProbe::At(regular)
             }
             ProbeOutcome::Unable(err) => {

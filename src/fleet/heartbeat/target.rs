@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::probe::{ProbeKind, ProbeOutcome};
 use super::response::Identity;
+use crate::fleet::plan::Refusal;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId};
 
@@ -43,7 +44,7 @@ impl ProbeTarget {
             {
                 let Identity { name, seat } = identity;
                 let seat = seat.map_or_else(|| "no seat".to_owned(), |seat| format!("seat {seat}"));
-                ProbeOutcome::Refused(format!("its address is that of {name} in {seat}"))
+                ProbeOutcome::Refused(Refusal::OtherReplica(format!("{name} in {seat}")))
             }
             (outcome, _) => outcome,
         }

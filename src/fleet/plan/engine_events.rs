@@ -4,6 +4,8 @@
 //! A report may arrive late, so it is read by the present phase of its replica. A report about a
 //! replica that the plan no longer knows has no effect.
 
+use std::time::Duration;
+
 use super::replica::Phase;
 use super::standby::{self, PROMOTION_TIMEOUT};
 use super::state::PlanState;
@@ -154,11 +156,30 @@ pub(super) fn expire(state: &mut PlanState) {
     let due = due.filter(|(_, replica)| replica.deadline().is_some_and(|until| until <= now));
     let due: Vec<_> = due.map(|(id, replica)| (id, replica.phase)).collect();
     for (id, phase) in due {
-        let late = |limit| format!("it did not answer within {limit:?}");
         match phase {
             Phase::Draining { .. } => state.remove(id, StopMode::Graceful),
-            Phase::Promoting { .. } => standby::drop_dead(state, id, &late(PROMOTION_TIMEOUT)),
-            _ => start_failed(state, id, late(state.policy.start_timeout)),
+            Phase::Promoting { .. } => {
+                let reason = describe_lateness(state, id, PROMOTION_TIMEOUT);
+                standby::drop_dead(state, id, &reason);
+            }
+            _ => {
+                let reason = describe_lateness(state, id, state.policy.start_timeout);
+                start_failed(state, id, reason);
+            }
         }
+    }
+}
+
+/// Returns the reason for which a replica is given up after `limit`, with its last failed
+/// heartbeat.
+fn describe_lateness(state: &PlanState, id: ReplicaId, limit: Duration) -> String {
+    let replica = state.replicas.get(id);
+    let Some((replica, failure)) = replica.and_then(|r| Some((r, r.failures.last()?))) else {
+        return format!("it did not answer within {limit:?}");
+    };
+    let what = failure.describe(replica.addr, &state.policy.wording);
+    match failure.is_answer() {
+        true => format!("no healthy answer within {limit:?}: {what}"),
+        false => format!("it did not answer within {limit:?}: {what}"),
     }
 }

@@ -6,9 +6,10 @@
 
 use std::time::Instant;
 
+use super::probe_failure::ProbeFailure;
 use super::replica::{Phase, Replica};
 use super::state::PlanState;
-use super::types::{Action, Environment, MissReason, ProbeEvent};
+use super::types::{Action, Environment, MissReason, ProbeEvent, Refusal};
 use super::{add, deaths, replacement, seating, standby};
 use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::EventKind;
@@ -37,7 +38,10 @@ pub(super) fn on_probe(
                 state.effects.publish();
             }
         }
-        ProbeEvent::Refused(why) => on_refused(state, id, why, env),
+        ProbeEvent::Refused(refusal) => on_refused(state, id, refusal, env),
+        ProbeEvent::NotListening(refusal) => {
+            report_failure(state, id, ProbeFailure::Refused(refusal));
+        }
     }
 }
 
@@ -76,7 +80,7 @@ fn on_missed(
     let (now, limit) = (state.now, state.policy.misses);
     let replica = state.replicas.get_mut(id);
     let Some(replica) = replica.filter(|replica| replica.counts_misses()) else {
-        return;
+        return report_failure(state, id, ProbeFailure::Missed(why));
     };
     let was_skipped = replica.is_skipped(limit);
     let is_silent = why == MissReason::Silent;
@@ -84,6 +88,7 @@ fn on_missed(
     if has_served && is_silent {
         return replica.excuse_misses();
     }
+    replica.failures.record(ProbeFailure::Missed(why));
     let is_dead = if is_silent {
         replica.record_silent_miss(sent, env.traffic(id), now, &state.policy)
     } else {
@@ -103,6 +108,7 @@ fn on_missed(
         Phase::Draining { .. } => return deaths::abandon_drain(state, id, reason),
         _ => replica.phase = Phase::Unresponsive,
     }
+    replica.failures.record_reported();
     let (seat, name, last_ok) = (replica.seat, replica.name.clone(), replica.last_ok());
     if is_silent {
         deaths::mark_dead(state, id, reason, env);
@@ -162,15 +168,22 @@ fn on_broken(state: &mut PlanState, id: ReplicaId) {
 }
 
 /// Handles a refused connection: the replica is dead for certain.
-fn on_refused(state: &mut PlanState, id: ReplicaId, why: String, env: &mut dyn Environment) {
+fn on_refused(state: &mut PlanState, id: ReplicaId, refusal: Refusal, env: &mut dyn Environment) {
     let phase = state.replicas.phase(id);
     let serves = matches!(phase, Some(Phase::Up | Phase::Suspect));
+    let why = refusal.to_string();
+    let failure = ProbeFailure::Refused(refusal);
+    if let Some(replica) = state.replicas.get_mut(id).filter(|_| serves) {
+        replica.failures.record(failure.clone());
+        // The event of its death reports it.
+        replica.failures.record_reported();
+    }
     if state.is_shared(id) {
         // The old balancer may still reach it.
-        if serves {
-            deaths::mark_unresponsive(state, id, why, env);
-        }
-        return;
+        return match serves {
+            true => deaths::mark_unresponsive(state, id, why, env),
+            false => report_failure(state, id, failure),
+        };
     }
     match (phase, state.policy.keeper) {
         (Some(Phase::Answered), _) => add::undo(state, id, why),
@@ -187,7 +200,30 @@ fn on_refused(state: &mut PlanState, id: ReplicaId, why: String, env: &mut dyn E
             }
         }
         // A starting replica may refuse connections for as long as it has time.
-        _ => {}
+        _ => report_failure(state, id, failure),
+    }
+}
+
+/// Keeps the failure of a heartbeat that has no consequence: its replica is starting, or down
+/// already. The first failure and each change become events.
+fn report_failure(state: &mut PlanState, id: ReplicaId, failure: ProbeFailure) {
+    let (now, keeper) = (state.now, state.policy.keeper);
+    let start_timeout = state.policy.start_timeout;
+    let Some(replica) = state.replicas.get_mut(id) else {
+        return;
+    };
+    replica.failures.record(failure.clone());
+    let started = match replica.phase {
+        Phase::Starting { until } => until.checked_sub(start_timeout),
+        // A successor of a managed replica is on its way, and the end is an event.
+        Phase::Unresponsive if keeper == Management::External || replica.last_ok().is_none() => {
+            None
+        }
+        _ => return,
+    };
+    if replica.failures.take_news(now, started) {
+        let reason = failure.describe(replica.addr, &state.policy.wording);
+        state.record_of(id, EventKind::Failing, reason);
     }
 }
 

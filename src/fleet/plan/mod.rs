@@ -5,7 +5,7 @@
 //! caller passes the time, and [`Environment`] answers the rest. Every step looks at all seats, so
 //! a seat is filled because it is empty, and not because an event asked for it.
 //!
-//! [`Plan`] only coordinates. The data are at the bottom: `backoff`, `silence`, `replica`, `seat`,
+//! [`Plan`] only coordinates. The data are at the bottom: `backoff`, `probe_failure`, `silence`, `replica`, `seat`,
 //! `seat_history`, `seat_table`, `order_book`, `rolling_replace`, `mass_silence`, `handover`,
 //! `effects`. `state` bundles them, and the transitions in the other files are functions over that
 //! state.
@@ -22,6 +22,7 @@ mod mass_silence;
 mod order_book;
 mod orders;
 mod ownership;
+mod probe_failure;
 mod replace;
 mod replacement;
 mod replica;
@@ -50,12 +51,13 @@ use crate::fleet::engine::VacantSeats;
 use crate::orders::ReplicaInfo;
 use crate::ring::{RingError, Seat};
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
+pub(super) use probe_failure::ProbeWording;
 use replica::Replica;
 use seat::SeatRecord;
 use state::PlanState;
 pub(super) use types::{
     Action, Environment, InitialSeat, Input, MemberDraft, MissReason, OrderId, Policy, ProbeEvent,
-    RosterDraft, Traffic,
+    Refusal, RosterDraft, Traffic,
 };
 
 pub use types::{Ownership, Status};

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::probe_failure::ProbeFailures;
 use super::silence::Silence;
 use super::types::{Policy, Traffic};
 use crate::ring::Seat;
@@ -24,6 +25,8 @@ pub(super) struct Replica {
     /// Time of the last answered heartbeat.
     last_ok: Option<Instant>,
     silence: Option<Silence>,
+    /// Failed heartbeats since the last healthy answer.
+    pub(super) failures: ProbeFailures,
     /// `true` if an event has reported the silence that goes on. Answers of the data path may
     /// interrupt that silence.
     silence_reported: bool,
@@ -88,6 +91,7 @@ impl Replica {
             misses: 0,
             last_ok: None,
             silence: None,
+            failures: ProbeFailures::default(),
             silence_reported: false,
             iterative: false,
             was_found: false,
@@ -152,6 +156,7 @@ impl Replica {
     /// Records an answered heartbeat.
     pub(super) fn record_answer(&mut self, now: Instant) {
         self.excuse_misses();
+        self.failures.clear();
         self.silence_reported = false;
         self.last_ok = Some(now);
     }

@@ -51,7 +51,7 @@ fn describe_replica(
         heartbeat: None,
         in_flight: 0,
         in_rep_list: held.is_some_and(SeatRecord::is_held),
-        reason: describe_silence(state, replica, now),
+        reason: describe_silence(state, replica, now).or_else(|| describe_failure(state, replica)),
         past: record.map_or_else(Vec::new, |record| record.past.past_replicas(now)),
     }
 }
@@ -78,6 +78,12 @@ fn describe_silence(state: &PlanState, replica: &Replica, now: Instant) -> Optio
     let time = silence.lasted(now).as_secs_f64();
     let limit = state.policy.replace_after;
     Some(format!("silent for {time:.1} s, dead after {limit:?}"))
+}
+
+/// Returns the last failure of the heartbeats since the last healthy answer.
+fn describe_failure(state: &PlanState, replica: &Replica) -> Option<String> {
+    let failure = replica.failures.last()?;
+    Some(failure.describe(replica.addr, &state.policy.wording))
 }
 
 /// Returns `true` if a seat has neither a living holder nor a successor.

@@ -3,9 +3,11 @@
 //! There is no behaviour here, and no clock, socket or channel. The event loop carries the values
 //! between the plan and the outside.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::probe_failure::ProbeWording;
 use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::{ReplicaEvent, SettingChange};
 use crate::load::LoadBound;
@@ -40,6 +42,8 @@ pub(in crate::fleet) struct Policy {
     pub(in crate::fleet) keep: bool,
     /// Number of standbys.
     pub(in crate::fleet) standbys: usize,
+    /// Words for the description of failed heartbeats.
+    pub(in crate::fleet) wording: ProbeWording,
 }
 
 /// Seat at the start, and the replica that was found in it.
@@ -110,6 +114,27 @@ pub(in crate::fleet) enum MissReason {
     Garbled,
 }
 
+/// Certain sign that the replica does not listen at its address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::fleet) enum Refusal {
+    /// The connection was refused.
+    Connection,
+    /// There is no way to the host.
+    Unreachable,
+    /// Another replica listens there; with its name and seat, as a phrase.
+    OtherReplica(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection => f.write_str("connection refused"),
+            Self::Unreachable => f.write_str("unreachable"),
+            Self::OtherReplica(other) => write!(f, "its address is that of {other}"),
+        }
+    }
+}
+
 /// Result of a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::fleet) enum ProbeEvent {
@@ -133,7 +158,9 @@ pub(in crate::fleet) enum ProbeEvent {
     /// answer.
     Iterative,
     /// A fresh connection was refused or found no host: the replica is dead for certain.
-    Refused(String),
+    Refused(Refusal),
+    /// The same of a replica that is starting, which may not listen yet.
+    NotListening(Refusal),
 }
 
 /// Owner of the fleet while one process takes over from another.

@@ -82,8 +82,7 @@ async fn the_end_of_the_held_connection_only_triggers_a_heartbeat() {
     sleep(2 * USUAL_CLOSE).await;
     drop(second);
     bench.expect(ProbeEvent::Broken).await;
-    let refused = "connection refused".to_owned();
-    bench.expect(ProbeEvent::Refused(refused)).await;
+    bench.expect(ProbeEvent::Refused(Refusal::Connection)).await;
 }
 
 #[tokio::test]

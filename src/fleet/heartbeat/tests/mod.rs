@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::close_habit::USUAL_CLOSE;
 use super::timing::timeout_excluding_stalls;
 use super::*;
-use crate::fleet::plan::MissReason;
+use crate::fleet::plan::{MissReason, Refusal};
 use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
 

@@ -56,7 +56,7 @@ async fn the_identity_of_another_replica_is_a_refusal() {
         let mut bench = begin_with(expected, None, server.addr, schedule(HOUR, false));
         let event = match refused {
             None => ProbeEvent::Answered,
-            Some(other) => ProbeEvent::Refused(format!("its address is that of {other}")),
+            Some(other) => ProbeEvent::Refused(Refusal::OtherReplica(other.to_owned())),
         };
         bench.expect(event).await;
     }
@@ -66,6 +66,6 @@ async fn the_identity_of_another_replica_is_a_refusal() {
         seat: None,
     };
     let mut bench = begin_with(Some(other), None, server.addr, schedule(HOUR, false));
-    let reason = "its address is that of s-a in no seat".to_owned();
-    bench.expect(ProbeEvent::Refused(reason)).await;
+    let other = Refusal::OtherReplica("s-a in no seat".to_owned());
+    bench.expect(ProbeEvent::Refused(other)).await;
 }

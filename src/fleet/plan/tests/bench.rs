@@ -66,6 +66,14 @@ pub(super) fn addr(id: ReplicaId) -> ReplicaAddr {
     ReplicaAddr(([127, 0, 0, 1], port).into())
 }
 
+pub(super) fn wording() -> ProbeWording {
+    ProbeWording {
+        request: Some("GET /heartbeat".to_owned()),
+        timeout: 200 * MS,
+        port_hint: "see --replica-port",
+    }
+}
+
 pub(super) fn policy(keeper: Management) -> Policy {
     Policy {
         keeper,
@@ -81,6 +89,7 @@ pub(super) fn policy(keeper: Management) -> Policy {
         max_replicas: 256,
         keep: false,
         standbys: 0,
+        wording: wording(),
     }
 }
 

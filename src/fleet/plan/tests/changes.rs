@@ -326,7 +326,7 @@ fn a_draining_replica_that_is_silent_or_refuses_is_killed() {
             assert_eq!(bench.removed(), []);
             bench.misses(S2, MissReason::Silent);
         } else {
-            bench.probe(S2, ProbeEvent::Refused("connection refused".to_owned()));
+            bench.probe(S2, ProbeEvent::Refused(Refusal::Connection));
         }
         assert_eq!(bench.removed(), [(S2, StopMode::Kill)]);
         assert_eq!(bench.kinds(), [EventKind::Ended]);

@@ -63,7 +63,7 @@ fn fixed_backends_can_be_drained_and_nothing_else() {
     assert_eq!(bench.order(Order::Drain(name("b"))), Some(Ok(names("a"))));
     bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(bench.shown(), ["1 a up", "2 b drained"]);
-    bench.probe(S2, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(S2, ProbeEvent::Refused(Refusal::Connection));
     bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(drained(&bench), [2]);
     let past = bench.plan.replica_infos(bench.now).remove(1).1.past;

@@ -33,7 +33,7 @@ fn found() -> Bench {
 }
 
 fn refuses(bench: &mut Bench, id: ReplicaId) {
-    bench.probe(id, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(id, ProbeEvent::Refused(Refusal::Connection));
 }
 
 #[test]

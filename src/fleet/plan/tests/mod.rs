@@ -8,6 +8,7 @@ mod drain;
 mod found_standbys;
 mod handover;
 mod model;
+mod probe_failures;
 mod replace;
 mod ring_settings;
 mod silence;

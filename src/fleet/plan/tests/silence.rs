@@ -164,7 +164,7 @@ fn bytes_of_a_reply_start_the_clock_again() {
 fn a_certain_death_of_a_silent_replica_is_final_at_once() {
     let mut bench = up(2);
     silent_for(&mut bench, S1, SEC);
-    bench.probe(S1, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(S1, ProbeEvent::Refused(Refusal::Connection));
     assert_eq!(bench.removed(), [(S1, StopMode::Kill)]);
     assert_eq!(bench.started().len(), 1);
     let mut bench = up(2);

@@ -137,7 +137,7 @@ fn a_dead_standby_is_followed_by_another() {
         match kill {
             0 => bench.ends(at),
             1 => bench.falls_silent(at),
-            _ => bench.probe(at, ProbeEvent::Refused("connection refused".to_owned())),
+            _ => bench.probe(at, ProbeEvent::Refused(Refusal::Connection)),
         }
         assert_eq!(bench.kinds(), [EventKind::Down]);
         assert_eq!(bench.events()[0].seat, None);

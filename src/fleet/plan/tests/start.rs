@@ -18,12 +18,13 @@ fn fixed_backends_are_down_until_they_answer_and_come_back() {
     bench.probe(a, ProbeEvent::Answered);
     assert_eq!(bench.kinds(), [EventKind::Joined]);
     assert_eq!(bench.list(), names("a"));
-    bench.probe(b, ProbeEvent::Refused("connection refused".to_owned()));
-    assert!(bench.did.is_empty());
+    bench.probe(b, ProbeEvent::Refused(Refusal::Connection));
+    assert_eq!(bench.kinds(), [EventKind::Failing]);
+    assert_eq!(bench.did.len(), 1, "nothing but the event");
     assert!(!bench.plan.status().complete);
     bench.probe(b, ProbeEvent::Answered);
     assert!(bench.plan.status().complete);
-    bench.probe(a, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(a, ProbeEvent::Refused(Refusal::Connection));
     assert_eq!(bench.health(1), Some(Health::Down));
     assert!(bench.started().is_empty() && bench.removed().is_empty());
     bench.probe(a, ProbeEvent::Answered);

@@ -70,7 +70,7 @@ fn an_exit_is_a_certain_death_and_the_successor_takes_the_seat() {
 #[test]
 fn a_refusal_is_a_certain_death_and_the_exit_reason_follows() {
     let mut bench = Bench::up(2);
-    bench.probe(S1, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(S1, ProbeEvent::Refused(Refusal::Connection));
     assert_eq!(bench.health(1), Some(Health::Down));
     assert_eq!(bench.removed(), [(S1, StopMode::Kill)]);
     assert_eq!(bench.started().len(), 1);
@@ -82,7 +82,7 @@ fn a_refusal_is_a_certain_death_and_the_exit_reason_follows() {
 #[test]
 fn a_starting_replica_may_refuse_connections() {
     let mut bench = Bench::starting(1);
-    bench.probe(S1, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(S1, ProbeEvent::Refused(Refusal::Connection));
     bench.falls_silent(S1);
     assert!(bench.did.is_empty());
     bench.rises(S1);

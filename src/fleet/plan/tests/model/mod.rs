@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::super::*;
+use super::bench::wording;
 use crate::fleet::engine::{EngineEvent, ExitReport, Management, StopMode};
 use crate::orders::{self, Order};
 use crate::ring::Spec;
@@ -100,6 +101,7 @@ impl Model {
             max_replicas: 12,
             keep: false,
             standbys,
+            wording: wording(),
         };
         // In some schedules the first replicas were found, and serve another balancer.
         let is_theirs = seed % 5 < 2;
@@ -251,7 +253,7 @@ impl Model {
             State::Running => ProbeEvent::Answered,
             State::Frozen | State::Starting => ProbeEvent::Missed { sent, why },
             State::Dead if lie => ProbeEvent::Broken,
-            State::Dead => ProbeEvent::Refused(String::new()),
+            State::Dead => ProbeEvent::Refused(Refusal::Connection),
         };
         self.feed(Input::Probe(id, event));
     }
