@@ -52,6 +52,8 @@ pub struct WorkerCounters {
     pub truncated: Counter,
     /// `true` while the worker avoids the replica because it is slow.
     pub slow: AtomicBool,
+    /// `true` if the replica was at its bound when the worker last merged the loads.
+    pub full: AtomicBool,
     retries: [Counter; Retry::ALL.len()],
     /// Requests that another replica served, because this one was not up, or had refused or lost
     /// them.
@@ -187,6 +189,13 @@ impl ReplicaCounters {
     pub fn is_slow(&self) -> bool {
         let mut counters = self.by_worker.iter();
         counters.any(|counters| counters.slow.load(Ordering::Relaxed))
+    }
+
+    /// Returns `true` if the replica was at its bound for a worker's last merge of the loads.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let mut counters = self.by_worker.iter();
+        counters.any(|counters| counters.full.load(Ordering::Relaxed))
     }
 
     /// Records that worker `worker` had a reply from the replica at `now`.

@@ -127,13 +127,16 @@ fn string_list(list: &Value) -> Option<Vec<&str>> {
 #[must_use]
 pub fn render(answer: &OrderResult) -> (u16, String) {
     match answer {
-        Ok(names) => {
-            let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-            let message = json!({"N": names.len(), "replicas": names});
-            (200, success(&message))
-        }
+        Ok(names) => (200, success(&names_message(names))),
         Err(refusal) => (refusal.status, failure(&refusal.sentence)),
     }
+}
+
+/// Returns the message of `/rep`: `{"N":2,"replicas":["S1","S2"]}`.
+#[must_use]
+pub fn names_message(names: &[ReplicaName]) -> Value {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    json!({"N": names.len(), "replicas": names})
 }
 
 /// Returns the JSON text of a success: `{"message":…,"status":"successful"}`.

@@ -15,6 +15,7 @@ use super::ring_report::{self, Report};
 use super::{replica_report, stats};
 use crate::fleet::Event;
 use crate::orders::{self, Order, OrderError, OrderResult};
+use crate::roster::ReplicaName;
 
 /// Output of a command.
 #[derive(Debug)]
@@ -75,18 +76,22 @@ pub(super) async fn execute(
         ControlCommand::Rep => names_output(context.orders.list()),
         ControlCommand::Show(name) => to_output(replica_report::show(context, name.as_ref()).await),
         ControlCommand::Order(order) => {
-            let state = match &order {
-                Order::Ring(_) => Some(RingQuery::Ring),
-                Order::Bound(_) => Some(RingQuery::Bound),
-                _ => None,
-            };
-            let result = context.orders.submit(order, peer.to_string()).await;
-            match state {
-                Some(state) => {
+            let result = context.orders.submit(order.clone(), peer.to_string()).await;
+            match order {
+                Order::Ring(_) => {
                     result?;
-                    query(context, state).await
+                    query(context, RingQuery::Ring).await
                 }
-                None => names_output(result),
+                Order::Bound(_) => {
+                    result?;
+                    query(context, RingQuery::Bound).await
+                }
+                Order::Drain(name) | Order::Ready(name) => {
+                    let names = result?;
+                    let done = replica_report::describe(context, &name).await?;
+                    Ok(drain_output(&names, done))
+                }
+                _ => names_output(result),
             }
         }
         ControlCommand::Query(question) => query(context, question).await,
@@ -116,12 +121,26 @@ fn to_output(report: Result<Report, OrderError>) -> CommandResult {
     Ok(CommandOutput::Report { lines, json })
 }
 
+/// Returns the list of `rep` and, behind it, what has become of the replica.
+fn drain_output(names: &[ReplicaName], done: String) -> CommandOutput {
+    let mut lines = list_lines(names);
+    let mut message = orders::names_message(names);
+    message["done"] = Value::from(done.as_str());
+    lines.push(done);
+    let json = orders::success(&message);
+    CommandOutput::Report { lines, json }
+}
+
 fn names_output(result: OrderResult) -> CommandResult {
     let json = orders::render(&result).1;
-    let names = result?;
+    let lines = list_lines(&result?);
+    Ok(CommandOutput::Report { lines, json })
+}
+
+fn list_lines(names: &[ReplicaName]) -> Vec<String> {
     let mut lines = vec![format!("N {}", names.len())];
     lines.extend(names.iter().map(ToString::to_string));
-    Ok(CommandOutput::Report { lines, json })
+    lines
 }
 
 /// Returns the list of all commands.

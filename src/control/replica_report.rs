@@ -47,6 +47,29 @@ pub(super) async fn show(
     }
 }
 
+/// Returns the state of the replica called `name` in a sentence, for the answer to `drain` and
+/// `ready`.
+///
+/// # Errors
+/// When the replica has left meanwhile, or the fleet has stopped.
+pub(super) async fn describe(
+    context: &ControlContext,
+    name: &ReplicaName,
+) -> Result<String, OrderError> {
+    let fleet = context.orders.show().await?;
+    let replica = fleet.all.iter().find(|replica| replica.name == *name);
+    let replica = replica.ok_or_else(|| OrderError::not_found(name))?;
+    let state = replica.state.as_str();
+    let seat = replica
+        .seat
+        .map_or_else(String::new, |seat| format!(" in seat {seat}"));
+    Ok(match replica.in_flight {
+        0 => format!("{name}{seat} is {state}; no request is under way"),
+        1 => format!("{name}{seat} is {state}; 1 request is under way"),
+        requests => format!("{name}{seat} is {state}; {requests} requests are under way"),
+    })
+}
+
 /// Returns the replica of this name, or else the holder of the seat that a replica of this name
 /// held last.
 fn find_replica<'a>(replicas: &'a [ReplicaInfo], name: &ReplicaName) -> Option<&'a ReplicaInfo> {

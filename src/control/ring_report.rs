@@ -1,21 +1,22 @@
-//! Answers about the ring: the seats of a key, the shares of the seats, and the effect of a change.
+//! Answers about the ring: the shares of the seats, and the effect of a change. `key_report`
+//! answers where a key is.
 //!
 //! Each answer is computed from one roster. A plan makes the fleet's checks as far as the roster
 //! allows; the fleet itself decides when the change is made.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::context::ControlContext;
+use super::key_report::owner_report;
 use super::ring_query::{PlannedChange, RingQuery};
 use crate::load::LoadBound;
 use crate::orders::ChangeRequest;
 use crate::ring::forecast::{Forecast, KeyShares};
-use crate::ring::{ArcOwners, Key, Ring, Seat};
-use crate::roster::{Health, Member, ReplicaName, Roster};
+use crate::ring::{ArcOwners, Ring, Seat};
+use crate::roster::{ReplicaName, Roster};
 
 /// A report in both forms: lines, and the JSON message of a success.
 pub(super) type Report = (Vec<String>, Value);
@@ -50,56 +51,6 @@ pub(super) fn report(
         )),
         RingQuery::Plan(change) => plan_report(change, roster, max_replicas),
     }
-}
-
-fn owner_report(key: &[u8], roster: &Roster) -> Report {
-    let number = Key::parse(key);
-    let key = String::from_utf8_lossy(key);
-    let mut lines = vec![format!("key {key}")];
-    let mut seats = Vec::new();
-    roster.ring.walk(number, &mut |seat| {
-        let member = roster.member(seat);
-        let name = member.map(|member| member.name.as_ref());
-        let health = health(member);
-        lines.push(format!("seat {seat} {} {health}", name.unwrap_or("-")));
-        seats.push(json!({"seat": seat.0, "name": name, "health": health}));
-        ControlFlow::Continue(())
-    });
-    let bound = roster.bound;
-    let home = match bound.limit() {
-        Some(limit) => KeyShares::sampled(&*roster.ring).home(Some(limit)),
-        None => 1.0,
-    };
-    if !bound.is_off() {
-        lines.push(format!("bound {bound}"));
-        lines.push(format!("home {home:.3}"));
-    }
-    // A part of the whole turn. It keeps 53 bits, the precision of f64, so that it is always below
-    // 1.
-    let place = roster.ring.place(number);
-    let place = place.map(|place| (place >> 11) as f64 / 2f64.powi(53));
-    (
-        lines,
-        json!({
-            "key": key,
-            "hashed": number.0,
-            "place": place,
-            "seats": seats,
-            "bound": bound.limit().unwrap_or(0.0),
-            "home": home,
-        }),
-    )
-}
-
-/// Returns the health of a seat's replica: `empty` without one, `slow` while some worker diverts
-/// requests from it (`--slow-guard`).
-pub(super) fn health(member: Option<&Member>) -> &'static str {
-    member.map_or("empty", |member| match member.health {
-        Health::Up if member.counters.is_slow() => "slow",
-        Health::Up => "up",
-        Health::Suspect => "suspect",
-        Health::Down => "down",
-    })
 }
 
 fn ring_report(roster: &Roster, arcs: Option<u32>) -> Report {

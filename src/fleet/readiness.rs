@@ -36,8 +36,15 @@ pub(super) fn evaluate(status: &Status, journal: &Journal) -> Result<(), String>
 fn last_failure(journal: &Journal) -> String {
     let events = journal.since(0);
     let mut events = events.iter().rev().filter_map(Event::replica_event);
-    let failure = events.find(|event| matches!(event.kind, EventKind::Failed | EventKind::Down));
+    let failure = events.find(|event| is_failure(event.kind));
     failure.map_or_else(String::new, |event| {
         format!("; {}: {}", event.name, event.reason)
     })
+}
+
+fn is_failure(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Failed | EventKind::Failing | EventKind::Down
+    )
 }

@@ -57,13 +57,22 @@ impl RosterView {
         let bound = roster.bound;
         let mut load = load.borrow_mut();
         load.update(bound, slow_guard, reset, &members);
-        drop(load);
-        Self { roster, upstreams }
+        let view = Self { roster, upstreams };
+        view.publish_full(&load);
+        view
     }
 
     /// Merges the counts of all workers into `load`.
     pub(super) fn merge_loads(&self, load: &mut LoadView) {
         load.merge(self.upstreams.iter().map(|upstream| upstream.requests()));
+        self.publish_full(load);
+    }
+
+    /// Publishes which replicas are at their bound, for `where`.
+    fn publish_full(&self, load: &LoadView) {
+        for (at, upstream) in self.upstreams.iter().enumerate() {
+            upstream.publish_full(load.is_full(at));
+        }
     }
 
     /// Returns `true` if any replica is up and accepts requests.

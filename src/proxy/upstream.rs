@@ -252,6 +252,14 @@ impl Upstream {
         );
     }
 
+    /// Publishes whether this worker found the replica at its bound.
+    pub(super) fn publish_full(&self, full: bool) {
+        let published = &self.counters().full;
+        if published.load(Ordering::Relaxed) != full {
+            published.store(full, Ordering::Relaxed);
+        }
+    }
+
     /// Returns a waiter for the end of a delay that the slow guard imposed.
     pub(super) fn relief_waiter(&self) -> Waiter<'_> {
         self.relief.waiter()

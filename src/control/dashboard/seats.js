@@ -65,7 +65,8 @@ function fill({ row, cells, buttons }, view) {
   row.dataset.name = view.name ?? "";
   setText(cells.seat.querySelector(".number"), view.seat == null ? NOTHING : String(view.seat));
   setText(cells.name.querySelector(".name"), view.name ?? NOTHING);
-  setText(cells.name.querySelector(".address"), view.address ?? view.reason ?? "");
+  const hint = [view.address, view.reason].filter(Boolean).join(": ");
+  setText(cells.name.querySelector(".address"), hint);
   const badge = cells.state.querySelector(".badge");
   setText(badge, view.state);
   badge.dataset.state = view.state;

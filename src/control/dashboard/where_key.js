@@ -11,10 +11,22 @@ const answer = document.getElementById("key-answer");
 
 let shownKey = null;
 
+/** Returns the sentence about the replica that serves the key now, unless that is its home. */
+function nowServed(serves, home) {
+  if (!serves) return " No replica is up for it.";
+  const other = replicaOf({ ...serves, health: "up" });
+  switch (serves.why) {
+    case "home": return "";
+    case "bound": return " It is at its bound, and a part goes to the least loaded replica.";
+    case "guard": return ` It is slow, so ${other} serves the key now.`;
+    default: return ` It is ${home.health}, so ${other} serves the key now.`;
+  }
+}
+
 const replicaOf = ({ seat, name, health }) => `${name ?? "no replica"} in seat ${seat}${health === "up" ? "" : ` (${health})`}`;
 
 async function find(key) {
-  const { place, seats, bound, home: stay } = await get(`/where?key=${encodeURIComponent(key)}`);
+  const { place, seats, serves, bound, home: stay } = await get(`/where?key=${encodeURIComponent(key)}`);
   const [home, ...others] = seats;
   if (!home) {
     mark(null);
@@ -23,9 +35,10 @@ async function find(key) {
   }
   mark(place ?? undefined, home.seat, [shorten(key), `seat ${home.seat}`, home.name ?? ""]);
   const next = others.find(({ health }) => health === "up");
-  const fallback = next ? ` If it is down: ${replicaOf(next)}.` : "";
+  const isHome = serves?.why === "home" || serves?.why === "bound";
+  const fallback = next && isHome ? ` If it is down: ${replicaOf(next)}.` : "";
   const spilled = bound ? ` The bound ${bound} moves about ${percent(1 - stay)} of all requests away from their home.` : "";
-  answer.textContent = `${shorten(key)} is at home with ${replicaOf(home)}.${fallback}${spilled}`;
+  answer.textContent = `${shorten(key)} is at home with ${replicaOf(home)}.${nowServed(serves, home)}${fallback}${spilled}`;
 }
 
 const shorten = (key) => (key.length > 14 ? `${key.slice(0, 13)}…` : key);

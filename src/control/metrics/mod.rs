@@ -11,7 +11,7 @@ use std::time::{Instant, UNIX_EPOCH};
 
 use self::exposition::{Families, MetricLabels};
 use super::context::ControlContext;
-use super::ring_report::health;
+use super::seat_state::{SEAT_STATES, seat_state};
 use crate::metrics::{HistogramSnapshot, Retry};
 use crate::ring::Seat;
 use crate::stats::{FleetCountsSnapshot, PortCounts, SeatCounts};
@@ -26,9 +26,6 @@ const DURATION_BUCKETS: [u64; 18] = [
 
 /// Number of these buckets for heartbeats, which time out soon: 0.1 ms to 1 s.
 const HEARTBEAT_BUCKETS: usize = 13;
-
-/// States of a seat's replica.
-const REPLICA_STATES: [&str; 5] = ["up", "slow", "suspect", "down", "empty"];
 
 /// Renders the metrics on a helper thread, since with many seats it takes milliseconds.
 ///
@@ -134,8 +131,8 @@ fn about(families: &mut Families, context: &ControlContext, fleet: &FleetCountsS
 fn states(families: &mut Families, context: &ControlContext) {
     let roster = context.roster.latest();
     let samples = roster.ring.seats().iter().flat_map(|at| {
-        let state = health(roster.member(*at));
-        REPLICA_STATES.map(|word| {
+        let state = seat_state(roster.member(*at));
+        SEAT_STATES.map(|word| {
             let labels = vec![seat_label(*at), ("state", word.to_owned())];
             (labels, f64::from(u8::from(word == state)))
         })

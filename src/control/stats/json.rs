@@ -36,8 +36,8 @@ use crate::stats::{PortCounts, Rates, SeatCounts};
 ///    … and the sums of all fields of a seat except name, address and state}}
 /// ```
 ///
-/// `state` is `up`, `slow` (the slow guard diverts requests from it), `suspect`, `down`, or `empty`
-/// before the seat's first replica; then `name` and `address` are null. `in_flight` and `awaiting`
+/// `state` is `up`, `slow` (the slow guard diverts requests from it), `drained`, `suspect`, `down`, or
+/// `empty` before the seat's first replica; then `name` and `address` are null. `in_flight` and `awaiting`
 /// (a reply head) are of this moment. `home_share`, `share` (of all requests) and times are null if
 /// nothing came within the window.
 ///

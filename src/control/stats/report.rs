@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::control::context::{FleetCounts, StatsSources};
-use crate::control::ring_report::health;
+use crate::control::seat_state::seat_state;
 use crate::ring::Seat;
 use crate::roster::Roster;
 use crate::stats::{Rates, SeatCounts, WindowedStats};
@@ -50,7 +50,7 @@ impl<'a> StatsReport<'a> {
         Holder {
             name: member.map(|member| member.name.as_ref()),
             address: member.map(|member| member.addr.to_string()),
-            state: health(member),
+            state: seat_state(member),
         }
     }
 }

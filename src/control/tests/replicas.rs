@@ -184,9 +184,16 @@ fn orders_reach_the_fleet_from_both_protocols() {
             Order::Ready(name("S2")),
         ),
     ] {
-        assert_eq!(port.ask(format!("{command}\n")), "N 3\nS1\nS2\nS3\n\n");
+        let mut text = "N 3\nS1\nS2\nS3\n".to_owned();
+        let mut rep = rep.clone();
+        if let Order::Drain(_) | Order::Ready(_) = order {
+            let done = "S2 in seat 2 is up; 2 requests are under way";
+            text += &format!("{done}\n");
+            rep["message"]["done"] = done.into();
+        }
+        assert_eq!(port.ask(format!("{command}\n")), format!("{text}\n"));
         assert_eq!(port.order(), order, "{command}");
-        assert_eq!(ask(&port, line, body), (200, rep.clone()), "{line}");
+        assert_eq!(ask(&port, line, body), (200, rep), "{line}");
         assert_eq!(port.order(), order, "{line}");
     }
 }

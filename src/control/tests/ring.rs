@@ -18,12 +18,12 @@ home 1.000
 fn where_lists_the_home_and_the_fallbacks() {
     let port = port();
     // H(0) = 17, and the next virtual server from there belongs to seat 1.
-    let answer = "key 0\nseat 1 S1 up\nseat 2 S2 suspect\nseat 3 - empty\n\n";
+    let answer = "key 0\nseat 1 S1 up\nseat 2 S2 suspect\nseat 3 - empty\nserves seat 1 S1\n\n";
     assert_eq!(port.ask("where 0\n"), answer);
     let json = port.ask("where 0 json\n");
     assert!(
         json.starts_with(
-            r#"{"message":{"bound":0.0,"hashed":0,"home":1.0,"key":"0","place":0.0341796875,"seats":[{"health":"up","name":"S1","#
+            r#"{"message":{"bound":0.0,"hashed":"0","home":1.0,"key":"0","place":0.0341796875,"seats":[{"health":"up","name":"S1","#
         ),
         "{json}"
     );

@@ -5,6 +5,7 @@ mod at_most_once;
 mod busy;
 mod custom_command;
 mod deaths;
+mod failing;
 mod iterative;
 mod late_recovery;
 mod orders;

@@ -140,7 +140,22 @@ fn orders_that_come_together_are_carried_out_in_order(engine: Engine) {
 
 fn a_drained_replica_gets_no_new_requests_and_finishes_its_own(engine: Engine) {
     let (program, victim, mut client) = with_a_request_in_flight(engine, &[]);
-    assert_eq!(program.command("drain S2"), "N 3\nS1\nS2\nS3\n\n");
+    let drained = "S2 in seat 2 is drained; 1 request is under way";
+    let list = "N 3\nS1\nS2\nS3\n";
+    assert_eq!(program.command("drain S2"), format!("{list}{drained}\n\n"));
+    let home = (0..).map(six_digits).find(|id| {
+        let answer = program.command(&format!("where {id}"));
+        answer.contains("\nseat 2 S2 drained\nseat ")
+            && answer.lines().nth(1) == Some("seat 2 S2 drained")
+    });
+    let answer = program.command(&format!("where {}", home.expect("a key of S2")));
+    assert!(answer.ends_with(": S2 is drained\n\n"), "{answer}");
+    let stats = program.command("stats");
+    assert!(stats.contains("load    2 S2           drained"), "{stats}");
+    let scrape = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let metrics = exchange(program.control, scrape).text();
+    let state = r#"ringmaster_replica_state{seat="2",state="drained"} 1"#;
+    assert!(metrics.contains(state), "{metrics}");
     let shown = card(&program, "S2");
     assert_eq!(
         (&shown["state"], &shown["in_flight"]),
@@ -158,7 +173,8 @@ fn a_drained_replica_gets_no_new_requests_and_finishes_its_own(engine: Engine) {
         card(&program, "S2")["in_flight"] == 0
     });
     assert!(!is_gone(victim));
-    assert_eq!(program.command("ready S2"), "N 3\nS1\nS2\nS3\n\n");
+    let ready = "S2 in seat 2 is up; no request is under way";
+    assert_eq!(program.command("ready S2"), format!("{list}{ready}\n\n"));
     assert!(servers().contains(&Some(2)), "its keys are back");
     let kinds = program.events();
     let kinds: Vec<&str> = kinds
@@ -308,7 +324,7 @@ fn fixed_backends_can_only_be_drained() {
     let refused = format!("{{\"message\":\"<Error> {sentence}\",\"status\":\"failure\"}}\n");
     assert_eq!(post("/scale", r#"{"n":1}"#), (400, refused.clone()));
     assert_eq!(post("/replicas/all/replace", ""), (400, refused));
-    let rep = "{\"message\":{\"N\":2,\"replicas\":[\"a\",\"b\"]},\"status\":\"successful\"}\n";
+    let rep = "{\"message\":{\"N\":2,\"done\":\"a in seat 1 is drained; no request is under way\",\"replicas\":[\"a\",\"b\"]},\"status\":\"successful\"}\n";
     assert_eq!(post("/replicas/a/drain", ""), (200, rep.to_owned()));
     for id in (0..20).map(six_digits) {
         assert_eq!(program.client().ask(with_id(id)).status(), 200);

@@ -1,0 +1,288 @@
+//! The answer to `where KEY`: the seats of a key in the order of the ring, and the one that serves
+//! it now.
+//!
+//! A worker chooses by its own view of the load. Here the choice is made again from what the
+//! workers publish: whether a replica is at its bound, and whether it is slow.
+
+use std::ops::ControlFlow;
+
+use serde_json::{Value, json};
+
+use super::seat_state::seat_state;
+use crate::ring::forecast::KeyShares;
+use crate::ring::{Key, Seat};
+use crate::roster::{Health, Member, Roster};
+
+/// Reason for which a seat serves a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    /// It is the key's home.
+    Home,
+    /// It is the key's home, and at its bound: a part goes to the least loaded seat.
+    Bound,
+    /// The replica before it is slow.
+    Guard,
+    /// The home is in this state: `drained`, `down`, `suspect` or `empty`.
+    State(&'static str),
+}
+
+impl Reason {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Home => "home",
+            Self::Bound => "bound",
+            Self::Guard => "guard",
+            Self::State(state) => state,
+        }
+    }
+}
+
+/// One seat of the key, in the order of the ring.
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    seat: Seat,
+    member: Option<&'a Member>,
+}
+
+impl<'a> Candidate<'a> {
+    fn name(self) -> Option<&'a str> {
+        self.member.map(|member| member.name.as_ref())
+    }
+
+    /// Returns the name, or the seat if that has no replica.
+    fn label(self) -> String {
+        let empty = || format!("seat {}", self.seat);
+        self.name().map_or_else(empty, str::to_owned)
+    }
+
+    fn accepts_requests(self) -> bool {
+        let accepts = |member: &Member| member.health == Health::Up && !member.drained;
+        self.member.is_some_and(accepts)
+    }
+
+    fn is_suspect(self) -> bool {
+        let suspect = |member: &Member| member.health == Health::Suspect && !member.drained;
+        self.member.is_some_and(suspect)
+    }
+
+    fn is_slow(self) -> bool {
+        self.member.is_some_and(|member| member.counters.is_slow())
+    }
+
+    fn is_full(self) -> bool {
+        self.member.is_some_and(|member| member.counters.is_full())
+    }
+}
+
+/// Returns the report about `key`, in both forms.
+pub(super) fn owner_report(key: &[u8], roster: &Roster) -> (Vec<String>, Value) {
+    let number = Key::parse(key);
+    let key = String::from_utf8_lossy(key);
+    let mut candidates = Vec::new();
+    roster.ring.walk(number, &mut |seat| {
+        let member = roster.member(seat);
+        candidates.push(Candidate { seat, member });
+        ControlFlow::Continue(())
+    });
+    let mut lines = vec![format!("key {key}")];
+    let mut seats = Vec::new();
+    for candidate in &candidates {
+        let (seat, name) = (candidate.seat, candidate.name());
+        let state = seat_state(candidate.member);
+        lines.push(format!("seat {seat} {} {state}", name.unwrap_or("-")));
+        seats.push(json!({"seat": seat.0, "name": name, "health": state}));
+    }
+    let serving = serving(&candidates);
+    lines.push(serving_line(&candidates, serving));
+    let serving = serving.map(|(candidate, reason)| {
+        json!({"seat": candidate.seat.0, "name": candidate.name(), "why": reason.as_str()})
+    });
+    let bound = roster.bound;
+    let home = match bound.limit() {
+        Some(limit) => KeyShares::sampled(&*roster.ring).home(Some(limit)),
+        None => 1.0,
+    };
+    if !bound.is_off() {
+        lines.push(format!("bound {bound}"));
+        lines.push(format!("home {home:.3}"));
+    }
+    // A part of the whole turn. It keeps 53 bits, the precision of f64, so that it is always below
+    // 1.
+    let place = roster.ring.place(number);
+    let place = place.map(|place| (place >> 11) as f64 / 2f64.powi(53));
+    (
+        lines,
+        json!({
+            "key": key,
+            // A string: readers of JSON keep 53 bits of a number.
+            "hashed": number.0.to_string(),
+            "place": place,
+            "seats": seats,
+            "serves": serving,
+            "bound": bound.limit().unwrap_or(0.0),
+            "home": home,
+        }),
+    )
+}
+
+/// Returns the seat that serves the key now; `None` if its requests wait for one.
+fn serving<'a>(candidates: &[Candidate<'a>]) -> Option<(Candidate<'a>, Reason)> {
+    let home = *candidates.first()?;
+    let accepting = || {
+        let candidates = candidates.iter().copied();
+        candidates.filter(|candidate| candidate.accepts_requests())
+    };
+    let away = Reason::State(seat_state(home.member));
+    let Some(first) = accepting().next() else {
+        let mut suspects = candidates.iter().filter(|candidate| candidate.is_suspect());
+        return suspects
+            .next()
+            .map(|suspect| match suspect.seat == home.seat {
+                true => (*suspect, Reason::Home),
+                false => (*suspect, away),
+            });
+    };
+    let is_home = first.seat == home.seat;
+    if is_home && first.is_full() {
+        return Some((first, Reason::Bound));
+    }
+    if first.is_slow() {
+        let quick = || accepting().filter(|candidate| !candidate.is_slow());
+        let other = quick().find(|candidate| !candidate.is_full());
+        if let Some(other) = other.or_else(|| quick().next()) {
+            return Some((other, Reason::Guard));
+        }
+    }
+    Some((first, if is_home { Reason::Home } else { away }))
+}
+
+fn serving_line(candidates: &[Candidate<'_>], serving: Option<(Candidate<'_>, Reason)>) -> String {
+    let Some((candidate, reason)) = serving else {
+        return "serves none: no replica is up".to_owned();
+    };
+    let home = candidates
+        .first()
+        .map_or_else(String::new, |home| home.label());
+    let (seat, name) = (candidate.seat, candidate.name().unwrap_or("-"));
+    let because = match reason {
+        Reason::Home => String::new(),
+        Reason::Bound => {
+            format!(": {home} is at its bound, and a part goes to the least loaded seat")
+        }
+        Reason::Guard => format!(": {home} is slow"),
+        Reason::State(state) => format!(": {home} is {state}"),
+    };
+    format!("serves seat {seat} {name}{because}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::load::LoadBound;
+    use crate::metrics::ReplicaCounters;
+    use crate::ring::Spec;
+    use crate::roster::{ReplicaAddr, ReplicaId};
+
+    /// Returns S1, S2 and S3 in the order of the ring for key 0, changed by `change`.
+    fn members(change: impl Fn(&mut [Member])) -> (Roster, Vec<Seat>) {
+        let ring = Spec::Uniform.build(&[Seat(1), Seat(2), Seat(3)].into());
+        let ring = ring.unwrap();
+        let mut order = Vec::new();
+        ring.walk(Key::parse(b"0"), &mut |seat| {
+            order.push(seat);
+            ControlFlow::Continue(())
+        });
+        let member = |seat: &Seat| Member {
+            id: ReplicaId(u64::from(seat.0)),
+            seat: *seat,
+            name: format!("S{seat}").parse().unwrap(),
+            addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
+            health: Health::Up,
+            drained: false,
+            counters: Arc::new(ReplicaCounters::new(2)),
+        };
+        let mut members: Vec<Member> = order.iter().map(member).collect();
+        change(&mut members);
+        let bound = LoadBound::OFF;
+        (Roster::new(1, ring, bound, true, members), order)
+    }
+
+    /// Returns the place in the ring's order of the serving seat, and the reason.
+    fn served(change: impl Fn(&mut [Member])) -> Option<(usize, String)> {
+        let (roster, order) = members(change);
+        let (lines, json) = owner_report(b"0", &roster);
+        let serves = &json["serves"];
+        let Some(seat) = serves["seat"].as_u64() else {
+            assert_eq!(lines.last().unwrap(), "serves none: no replica is up");
+            return None;
+        };
+        let place = order.iter().position(|at| u64::from(at.0) == seat);
+        let text = format!("serves seat {seat} S{seat}");
+        assert!(lines.last().unwrap().starts_with(&text), "{lines:?}");
+        Some((place.unwrap(), serves["why"].as_str().unwrap().to_owned()))
+    }
+
+    fn slow(member: &Member) {
+        member
+            .counters
+            .worker(1)
+            .slow
+            .store(true, Ordering::Relaxed);
+    }
+
+    fn full(member: &Member) {
+        member
+            .counters
+            .worker(0)
+            .full
+            .store(true, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn the_seat_that_serves_is_the_one_that_routing_chooses() {
+        let at = |place: usize, why: &str| Some((place, why.to_owned()));
+        assert_eq!(served(|_| {}), at(0, "home"));
+        assert_eq!(served(|all| all[0].drained = true), at(1, "drained"));
+        assert_eq!(served(|all| all[0].health = Health::Down), at(1, "down"));
+        assert_eq!(
+            served(|all| all[0].health = Health::Suspect),
+            at(1, "suspect")
+        );
+        assert_eq!(served(|all| slow(&all[0])), at(1, "guard"));
+        assert_eq!(served(|all| full(&all[0])), at(0, "bound"));
+        let second_is_full = |all: &mut [Member]| {
+            slow(&all[0]);
+            full(&all[1]);
+        };
+        assert_eq!(served(second_is_full), at(2, "guard"));
+        assert_eq!(served(|all| all.iter().for_each(slow)), at(0, "home"));
+        let suspects = |all: &mut [Member]| {
+            all.iter_mut()
+                .for_each(|member| member.health = Health::Suspect);
+        };
+        assert_eq!(served(suspects), at(0, "home"));
+        let drained_suspect = |all: &mut [Member]| {
+            suspects(all);
+            all[0].drained = true;
+        };
+        assert_eq!(served(drained_suspect), at(1, "drained"));
+        let dead = |all: &mut [Member]| {
+            all.iter_mut()
+                .for_each(|member| member.health = Health::Down);
+        };
+        assert_eq!(served(dead), None);
+    }
+
+    #[test]
+    fn the_line_says_why() {
+        let (roster, order) = members(|all| all[0].drained = true);
+        let (home, next) = (order[0], order[1]);
+        let (lines, _) = owner_report(b"0", &roster);
+        let line = format!("serves seat {next} S{next}: S{home} is drained");
+        assert_eq!(lines.last(), Some(&line));
+        assert_eq!(lines[1], format!("seat {home} S{home} drained"));
+    }
+}
