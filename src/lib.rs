@@ -61,7 +61,8 @@ use config::{Args, CliCommand, CtlArgs};
 /// Runs the program. Exit codes: 0 ended as requested, 1 failed, 2 bad usage.
 #[must_use]
 pub fn run() -> ExitCode {
-    let serve_args = match Args::read().command {
+    let (args, sources) = Args::read();
+    let serve_args = match args.command {
         CliCommand::Serve(serve_args) => serve_args,
         CliCommand::Ctl(ctl_args) => return run_ctl(&ctl_args),
         CliCommand::Healthcheck { control } => {
@@ -74,7 +75,7 @@ pub fn run() -> ExitCode {
     };
     let config = match serve_args.check() {
         Ok(config) => config,
-        Err(sentence) => return usage_error(&sentence),
+        Err(sentence) => return usage_error(&sources.name_in(&sentence)),
     };
     let logging = logging::start(config.log_format, config.log_level);
     for sentence in config::unknown_variables() {
@@ -84,7 +85,7 @@ pub fn run() -> ExitCode {
     install_panic_hook(alarm);
     let served = serve::serve(config, alarms);
     drop(logging);
-    exit_code(served.map_err(|err| format!("{err:#}")))
+    exit_code(served.map_err(|err| sources.name_in(&format!("{err:#}"))))
 }
 
 /// Sends a command to a running balancer; exit code 1 also when the balancer refuses the command.

@@ -7,6 +7,9 @@
 mod listeners;
 mod successor;
 
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,7 +20,9 @@ use crate::config::{Config, LogDestination, ReplicaSource};
 use crate::fleet::{self, Fleet, Ownership};
 use crate::supervisor::{self, Signals, Supervisor, ThreadGroup};
 use crate::takeover::{Handoff, HandoffServer, InstanceInfo};
-use crate::{access, access_log, control, metrics, orders, proxy, roster, startup, stats};
+use crate::{
+    access, access_log, control, metrics, orders, proxy, roster, shutdown, startup, stats,
+};
 use listeners::Listeners;
 use successor::{apply_handover, take_over, until_ready};
 
@@ -107,6 +112,7 @@ impl Parts {
         let (config, ports) = (self.config, self.ports);
         let (addresses, duplicates) = (ports.addresses()?, ports.duplicate_descriptors()?);
         let wanted = self.survey.wanted();
+        let seen = seen_from_host(&self.survey, addresses);
         let first = self.survey.initial_roster();
         let (publisher, subscribers) = roster::channel(config.workers, first);
         let observer = publisher.observer();
@@ -139,6 +145,7 @@ impl Parts {
             max_replicas: config.max_replicas,
             recorder: stats::Sampler::new(self.registry, self.counts, Instant::now()),
             engine: config.replicas.engine(),
+            stopping: stop_receivers.readiness,
         };
         // On an error from here on, dropping `fleet` leaves the replicas to the old process.
         let control = control::start(
@@ -153,11 +160,8 @@ impl Parts {
             // It was active from the start, see `Fleet::set_handover`.
             fleet.set_handover(false);
         }
-        startup::print_addresses(&addresses, &config.replicas, wanted);
-        let instance = InstanceInfo::from_replicas(&config.replicas);
-        let handoff_server = ports
-            .handoff
-            .map(|listener| HandoffServer::start(listener, duplicates, instance));
+        startup::print_addresses(seen, &config.replicas, wanted);
+        let handoff_server = start_handoff_server(ports.handoff, duplicates, &config.replicas)?;
         Ok(Supervisor {
             // Child processes end with their parent, and fixed addresses have no fleet to hand
             // over.
@@ -168,10 +172,30 @@ impl Parts {
             stops,
             signals: self.signals,
             panics: self.panics,
-            handoff_server: handoff_server.transpose()?,
+            handoff_server,
             roster: observer,
+            lame_duck: config.lame_duck,
             ready: (config.ready_file, addresses),
         })
+    }
+}
+
+fn start_handoff_server(
+    listener: Option<UnixListener>,
+    sockets: Vec<OwnedFd>,
+    replicas: &ReplicaSource,
+) -> io::Result<Option<HandoffServer>> {
+    let instance = InstanceInfo::from_replicas(replicas);
+    listener
+        .map(|listener| HandoffServer::start(listener, sockets, instance))
+        .transpose()
+}
+
+/// Returns the addresses at which a user of this machine reaches ours.
+fn seen_from_host(survey: &fleet::Discovery, own: startup::Addresses) -> startup::Addresses {
+    startup::Addresses {
+        listen: survey.seen_from_host(own.listen),
+        control: survey.seen_from_host(own.control),
     }
 }
 
@@ -232,6 +256,8 @@ struct ControlDeps {
     max_replicas: usize,
     recorder: stats::Sampler,
     engine: &'static str,
+    /// Requested when the program stops and is not ready any more.
+    stopping: shutdown::Shutdown,
 }
 
 fn control_context(known: ControlDeps, fleet: &Fleet) -> control::ControlContext {
@@ -245,6 +271,7 @@ fn control_context(known: ControlDeps, fleet: &Fleet) -> control::ControlContext
             standbys: status.standbys,
         }
     };
+    let readiness = fleet.readiness();
     control::ControlContext {
         orders: known.order_queue,
         access: known.access,
@@ -256,7 +283,10 @@ fn control_context(known: ControlDeps, fleet: &Fleet) -> control::ControlContext
             engine: known.engine,
             started: SystemTime::now(),
         },
-        ready: Arc::new(fleet.readiness()),
+        ready: Arc::new(move || match known.stopping.is_cancelled() {
+            true => Err("ringmaster is stopping".to_owned()),
+            false => readiness(),
+        }),
         journal: fleet.journal(),
         limits: control::ControlLimits::default(),
     }

@@ -13,6 +13,8 @@ use crate::fleet;
 use crate::proxy::ProxyLimits;
 use crate::roster::ReplicaAddr;
 use crate::stats::CounterRegistry;
+use crate::terminal;
+use crate::wire::port_owner::{ListeningProcess, listening_process};
 use crate::wire::socket::{self, PortSharing};
 
 /// Descriptors kept back from client connections: the control port (at most 224), heartbeats, child
@@ -79,7 +81,7 @@ pub(crate) fn fleet_settings(
     ledger: CounterRegistry,
 ) -> anyhow::Result<fleet::FleetSettings> {
     Ok(fleet::FleetSettings {
-        replicas: fleet_replicas(&config.replicas)?,
+        replicas: fleet_replicas(config)?,
         ring: config.ring.clone(),
         bound: config.bound,
         heartbeat: config.heartbeat.clone(),
@@ -94,14 +96,15 @@ pub(crate) fn fleet_settings(
     })
 }
 
-fn fleet_replicas(replicas: &ReplicaSource) -> anyhow::Result<fleet::ReplicaSettings> {
-    Ok(match replicas {
+fn fleet_replicas(config: &Config) -> anyhow::Result<fleet::ReplicaSettings> {
+    Ok(match &config.replicas {
         ReplicaSource::Process(wanted) => fleet::ReplicaSettings::Process {
             binary: fleet::bundled_replica()?,
             wanted: wanted.clone(),
         },
         ReplicaSource::Docker(containers) => fleet::ReplicaSettings::Docker(containers.clone()),
         ReplicaSource::Fixed(backends) => {
+            let own = [(config.listen, "--listen"), (config.control, "--control")];
             let resolved = backends.iter().map(|(name, addr)| {
                 let mut found = addr
                     .to_socket_addrs()
@@ -109,6 +112,9 @@ fn fleet_replicas(replicas: &ReplicaSource) -> anyhow::Result<fleet::ReplicaSett
                 let first = found
                     .next()
                     .with_context(|| format!("--backend {name}={addr}: no address"))?;
+                if let Some((at, flag)) = own.iter().find(|(at, _)| socket::reaches(first, *at)) {
+                    bail!("--backend {name}={addr} is our own port ({flag} {at})");
+                }
                 Ok((name.clone(), ReplicaAddr(first)))
             });
             fleet::ReplicaSettings::Fixed(resolved.collect::<anyhow::Result<_>>()?)
@@ -146,13 +152,27 @@ pub(crate) fn bind_remaining(
 
 fn bind_error(err: &io::Error, addr: SocketAddr, flag: &str) -> anyhow::Error {
     match err.kind() {
-        io::ErrorKind::AddrInUse => anyhow::anyhow!("port {} is taken ({flag})", addr.port()),
+        io::ErrorKind::AddrInUse => anyhow::anyhow!("{}", describe_taken(addr.port(), flag)),
         _ => anyhow::anyhow!("cannot listen on {addr} ({flag}): {err}"),
     }
 }
 
+/// Describes a taken port, with the process that listens there if it can be seen.
+fn describe_taken(port: u16, flag: &str) -> String {
+    let owner = listening_process(port).map(|process| {
+        let ListeningProcess { pid, name } = process;
+        let name = terminal::escape(&name);
+        let hint = match name == env!("CARGO_PKG_NAME") {
+            true => "; 'serve --takeover' replaces it without a pause",
+            false => "",
+        };
+        format!(" by process {pid}, {name}{hint}")
+    });
+    format!("port {port} is taken ({flag}){}", owner.unwrap_or_default())
+}
+
 /// Prints one line with both addresses and the wanted number of replicas on stdout.
-pub(crate) fn print_addresses(addresses: &Addresses, replicas: &ReplicaSource, count: usize) {
+pub(crate) fn print_addresses(addresses: Addresses, replicas: &ReplicaSource, count: usize) {
     let url = |addr: SocketAddr| match addr.ip() {
         ip if ip.is_loopback() || ip.is_unspecified() => {
             format!("http://localhost:{}", addr.port())

@@ -2,10 +2,12 @@
 //! end of a thread that must not end by itself.
 //!
 //! Order of a stop:
-//! 1. The fleet refuses changes, because clients may be waiting for them.
-//! 2. The workers answer the requests under way.
-//! 3. The fleet removes its replicas.
-//! 4. The control port ends last, so that it answers until then. After a takeover it ends first,
+//! 1. `/readyz` is 503, and the fleet refuses changes, because clients may be waiting for them.
+//! 2. For `--lame-duck` the data port goes on, until health checks have found that out. After a
+//!    takeover that is not needed.
+//! 3. The workers answer the requests under way.
+//! 4. The fleet removes its replicas.
+//! 5. The control port ends last, so that it answers until then. After a takeover it ends first,
 //!    because the successor's control port answers about the fleet.
 
 use std::io;
@@ -15,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::fleet::{Fleet, Ownership, Status};
 use crate::roster;
@@ -24,8 +26,10 @@ use crate::startup::{self, Addresses};
 use crate::takeover::{FleetState, HandoffRequest, HandoffServer};
 
 mod signals;
+mod stop_channels;
 
 pub(crate) use signals::Signals;
+pub(crate) use stop_channels::{StopChannels, stop_channels};
 
 /// Time limit for the fleet to remove its replicas once no request is in flight.
 const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(15);
@@ -36,37 +40,6 @@ const FLEET_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time limit for the workers to drop their sessions after a second signal.
 const FORCED_STOP_TIMEOUT: Duration = Duration::from_millis(250);
-
-/// Shutdown channels of the threads, generic over sender and receiver.
-pub(crate) struct StopChannels<T> {
-    /// Workers: finish the requests under way, then end.
-    pub(crate) workers: T,
-    /// Workers: end at once.
-    pub(crate) cut: T,
-    pub(crate) control: T,
-}
-
-/// Creates the shutdown channels: senders, then receivers. Dropping a sender requests the shutdown
-/// as well.
-pub(crate) fn stop_channels() -> (
-    StopChannels<shutdown::Trigger>,
-    StopChannels<shutdown::Shutdown>,
-) {
-    let (workers, workers_stop) = shutdown::channel();
-    let (cut, workers_cut) = shutdown::channel();
-    let (control, control_stops) = shutdown::channel();
-    let triggers = StopChannels {
-        workers,
-        cut,
-        control,
-    };
-    let receivers = StopChannels {
-        workers: workers_stop,
-        cut: workers_cut,
-        control: control_stops,
-    };
-    (triggers, receivers)
-}
 
 /// Threads of the program and what decides their end.
 pub(crate) struct Supervisor {
@@ -82,6 +55,8 @@ pub(crate) struct Supervisor {
     /// Listener for a successor; `None` if no successor can take over.
     pub(crate) handoff_server: Option<HandoffServer>,
     pub(crate) roster: roster::Observer,
+    /// Time at a stop in which the data port still accepts clients.
+    pub(crate) lame_duck: Duration,
     /// Ready file, and the addresses written to it once all replicas have answered.
     pub(crate) ready: (Option<PathBuf>, Addresses),
 }
@@ -158,6 +133,7 @@ impl Supervisor {
         if let Some(server) = &self.handoff_server {
             server.close();
         }
+        self.stops.readiness.cancel();
         let which = match successor {
             None => "a second signal",
             Some(pid) => {
@@ -172,18 +148,20 @@ impl Supervisor {
                 "a signal"
             }
         };
+        self.fleet.refuse_changes();
+        let lame_duck = self.lame_duck;
+        if successor.is_none() && !lame_duck.is_zero() {
+            tracing::info!("stopping: /readyz is 503; the data port closes in {lame_duck:?}");
+            tokio::select! {
+                () = sleep(lame_duck) => {}
+                () = self.signals.next_stop_signal() => return self.cut_sessions(which).await,
+            }
+        }
         tracing::info!("draining: no new connections; answering what has begun");
         self.stops.workers.cancel();
-        self.fleet.refuse_changes();
         tokio::select! {
             () = self.workers.all_ended() => {}
-            () = self.signals.next_stop_signal() => {
-                // Cut sessions before the fleet ends: a session that sees its replica go would
-                // retry.
-                self.stops.cut.cancel();
-                let _ = timeout(FORCED_STOP_TIMEOUT, self.workers.all_ended()).await;
-                bail!("{which}; stopped at once");
-            }
+            () = self.signals.next_stop_signal() => return self.cut_sessions(which).await,
         }
         let stop = async {
             let stopped = if successor.is_some() && self.hands_over_fleet {
@@ -199,6 +177,14 @@ impl Supervisor {
             stopped = stop => stopped,
             () = self.signals.next_stop_signal() => bail!("{which}; stopped at once"),
         }
+    }
+
+    /// Ends at once, because of another signal.
+    async fn cut_sessions(mut self, which: &str) -> anyhow::Result<()> {
+        // Before the fleet ends: a session that sees its replica go would retry.
+        self.stops.cut.cancel();
+        let _ = timeout(FORCED_STOP_TIMEOUT, self.workers.all_ended()).await;
+        bail!("{which}; stopped at once");
     }
 }
 

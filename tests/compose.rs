@@ -88,6 +88,8 @@ fn the_documented_lines_do_what_they_say_and_down_leaves_nothing() {
     }
     assert_eq!(project.netcat("rep"), "N 3\nS1\nS2\nS3\n\n");
     assert_eq!(project.replicas().len(), 3);
+    let printed = project.printed_addresses();
+    assert_eq!(printed, project.published_addresses(), "as users see them");
     project.compose("down");
     project.expect_nothing_left();
 }

@@ -1,20 +1,16 @@
-//! Command line as typed. Every flag can also be set by a `RINGMASTER_…` environment variable.
+//! Flags of `serve` as typed. Every flag can also be set by a `RINGMASTER_…` environment variable.
 //!
 //! The value of each flag is parsed here; combinations of flags are checked in the folder's `mod`.
 
-use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::builder::{BoolishValueParser, Resettable};
-use clap::{
-    Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
-};
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, ValueEnum};
 
-use super::ctl::CtlArgs;
 use super::heartbeat::HeartbeatArgs;
 use super::parsers::{
     DEFAULT_KEY, DEFAULT_MAX_CONNECTIONS, LogDestination, address, duration, log_destination,
@@ -24,58 +20,6 @@ use super::replicas::ReplicaArgs;
 use crate::access::{HostName, Token};
 use crate::proxy::{BalanceMode, KeyRule};
 use crate::ring;
-
-/// A layer-4 TCP proxy balancer that keeps its own replicas alive.
-#[derive(Debug, Parser)]
-#[command(name = "ringmaster", version, max_term_width = 100)]
-pub struct Args {
-    /// Subcommand.
-    #[command(subcommand)]
-    pub command: CliCommand,
-}
-
-impl Args {
-    /// Parses the command line and the environment; bad usage exits with 2. An empty variable
-    /// counts as unset: compose makes one of `${TOKEN:-}`.
-    #[must_use]
-    pub fn read() -> Self {
-        let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
-        let unset = |arg: Arg| match arg.get_env() {
-            Some(name) if is_empty(name) => arg.env(Resettable::Reset),
-            _ => arg,
-        };
-        let mut command = Self::command();
-        command = command.mut_subcommands(|sub| sub.mut_args(unset));
-        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|err| err.exit())
-    }
-}
-
-/// Subcommand of the program.
-#[derive(Debug, Subcommand)]
-pub enum CliCommand {
-    /// Balance requests over replicas, and keep the replicas alive.
-    Serve(Box<ServeArgs>),
-    /// Send a command to a running balancer; the exit code tells the result
-    ///
-    /// Exit codes:
-    ///   0  the balancer carried the command out
-    ///   1  the balancer refused it, is unreachable, or closed the connection
-    ///      before the last answer (always so for a stream that it closes)
-    ///   2  bad usage
-    #[command(verbatim_doc_comment)]
-    Ctl(CtlArgs),
-    /// Check that a running balancer is alive; the exit code tells the result
-    Healthcheck {
-        /// Address of the balancer's control port
-        #[arg(long, env = "RINGMASTER_CONTROL", default_value = "127.0.0.1:5001", value_parser = address)]
-        control: SocketAddr,
-    },
-    /// Write the manual pages and the completions for shells.
-    Docs {
-        /// Folder to write them to; created if missing
-        folder: PathBuf,
-    },
-}
 
 /// Clients that may use /rep, /add and /rm on the data port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -199,6 +143,8 @@ pub struct ServeArgs {
     pub tunnel_timeout: Duration,
     #[arg(long, env = "RINGMASTER_DRAIN_TIMEOUT", default_value = "10s", value_parser = duration, help = "Time limit for requests in flight before a stop")]
     pub drain_timeout: Duration,
+    #[arg(long, env = "RINGMASTER_LAME_DUCK", default_value = "0s", value_parser = duration, help = "At a stop: time in which /readyz is 503 and the data port still accepts clients")]
+    pub lame_duck: Duration,
     #[arg(long, env = "RINGMASTER_SEAT_WAIT", default_value = "2s", value_parser = duration, help = "Time limit for a request to wait until a replica is up")]
     pub seat_wait: Duration,
     #[arg(long, env = "RINGMASTER_START_TIMEOUT", default_value = "10s", value_parser = positive_duration, help = "Time limit from the start of a replica to its first answer")]

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 
 use clap::CommandFactory as _;
 
-use super::args::Args;
+use super::cli::Args;
 use crate::suggest::nearest;
 use crate::terminal;
 

@@ -1,27 +1,31 @@
 //! Checked configuration: [`Config`] has no `Option` left that means "not given". The command line
-//! as typed is in `args`.
+//! as typed is in `cli` and `args`.
 //!
 //! A bad value exits with 2 before any socket opens.
 
 mod args;
+mod cli;
 mod containers;
 mod ctl;
 mod environment;
 mod heartbeat;
 mod parsers;
 mod replicas;
+mod variable_sources;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use args::{Args, CliCommand, DataPortAdmin, LogFormat, ServeArgs};
+pub use args::{DataPortAdmin, LogFormat, ServeArgs};
+pub use cli::{Args, CliCommand};
 pub use containers::{ContainerArgs, OnExit};
 pub use ctl::CtlArgs;
 pub(crate) use environment::unknown_variables;
 pub use parsers::{DEFAULT_MAX_CONNECTIONS, LogDestination};
 pub use replicas::{EngineKind, ReplicaArgs, ReplicaSource};
+pub use variable_sources::VariableSources;
 
 use crate::access::AccessPolicy;
 use crate::fleet;
@@ -56,6 +60,8 @@ pub struct Config {
     pub start_timeout: Duration,
     /// Time limit for requests in flight before a replica is stopped.
     pub drain_timeout: Duration,
+    /// Time at a stop in which `/readyz` is 503 and the data port still accepts clients.
+    pub lame_duck: Duration,
     /// Largest number of replicas that `/add` may lead to.
     pub max_replicas: usize,
     /// Number of additional replicas kept warm outside the ring.
@@ -141,6 +147,7 @@ impl ServeArgs {
             heartbeat,
             start_timeout: self.start_timeout,
             drain_timeout: self.drain_timeout,
+            lame_duck: self.lame_duck,
             max_replicas: self.replicas.max_replicas,
             standbys: self.replicas.standby,
             ready_file: self.ready_file,

@@ -11,6 +11,9 @@ use crate::roster::ReplicaName;
 
 /// Variables that each replica gets with a value of its own.
 const OUR_VARIABLES: [&str; 4] = ["SERVER_ID", "REPLICA_NAME", "REPLICA_LISTEN", "PORT"];
+/// Number of replicas without `--replicas`.
+const DEFAULT_REPLICAS: usize = 3;
+
 /// Engine that starts the replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EngineKind {
@@ -67,10 +70,9 @@ pub struct ReplicaArgs {
     #[arg(
         long,
         env = "RINGMASTER_REPLICAS",
-        default_value_t = 3,
-        help = "Number of replicas to start"
+        help = "Number of replicas to start [default: 3]"
     )]
-    pub replicas: usize,
+    pub replicas: Option<usize>,
     #[arg(
         long = "backend",
         env = "RINGMASTER_BACKEND",
@@ -129,17 +131,21 @@ impl ReplicaArgs {
         if engine != EngineKind::Process && self.replica_command.is_some() {
             return Err("--replica-command goes with --engine process".to_owned());
         }
+        if engine == EngineKind::Fixed && self.replicas.is_some() {
+            return Err("--replicas goes with --engine process or docker".to_owned());
+        }
         if engine == EngineKind::Fixed && !self.replica_env.is_empty() {
             return Err("--replica-env goes with --engine process or docker".to_owned());
         }
+        let replicas = self.replicas.unwrap_or(DEFAULT_REPLICAS);
         match engine {
             EngineKind::Process | EngineKind::Docker if !self.backends.is_empty() => {
                 Err("--backend goes with --engine fixed".to_owned())
             }
-            EngineKind::Process | EngineKind::Docker if self.replicas > self.max_replicas => {
+            EngineKind::Process | EngineKind::Docker if replicas > self.max_replicas => {
                 Err(format!(
-                    "--replicas {} is more than --max-replicas {}",
-                    self.replicas, self.max_replicas
+                    "--replicas {replicas} is more than --max-replicas {}",
+                    self.max_replicas
                 ))
             }
             EngineKind::Process | EngineKind::Docker if self.standby > self.max_replicas => {
@@ -152,13 +158,13 @@ impl ReplicaArgs {
                 Err("--standby goes with --engine process or docker".to_owned())
             }
             EngineKind::Process => Ok(ReplicaSource::Process(ProcessSettings {
-                count: self.replicas,
+                count: replicas,
                 command: self.replica_command.clone(),
                 env: self.replica_env.clone(),
             })),
             EngineKind::Docker => {
                 let env = self.replica_env.clone();
-                let containers = self.containers.check(self.replicas, env);
+                let containers = self.containers.check(replicas, env);
                 containers.map(ReplicaSource::Docker)
             }
             EngineKind::Fixed if self.backends.is_empty() => {

@@ -16,9 +16,9 @@ use crate::roster::{Health, Member, Roster};
 /// Reason for which a seat serves a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reason {
-    /// It is the key's home.
+    /// The seat is the key's home.
     Home,
-    /// It is the key's home, and at its bound: a part goes to the least loaded seat.
+    /// The seat is the key's home, and at its bound: a part goes to the least loaded seat.
     Bound,
     /// The replica before it is slow.
     Guard,
@@ -37,7 +37,7 @@ impl Reason {
     }
 }
 
-/// One seat of the key, in the order of the ring.
+/// A seat of the key, in the order of the ring.
 #[derive(Clone, Copy)]
 struct Candidate<'a> {
     seat: Seat,

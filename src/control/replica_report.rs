@@ -1,7 +1,8 @@
 //! The state of the replicas as a report: `show`.
 //!
 //! All replicas are a table; the columns are aligned to their longest value. A last column has the
-//! reasons, if there is one. One replica is a name and a value a line. In JSON, times are moments and durations are milliseconds.
+//! reasons, if there is one. One replica is a name and a value a line. In JSON, times are moments
+//! and durations are milliseconds.
 
 use std::time::{Duration, SystemTime};
 

@@ -47,7 +47,8 @@ struct TextSession<'a> {
 }
 
 /// Carries out the line that [`Connection::peek_line`] has found, one command after the other, and
-/// writes each answer as soon as it is known; after `prompt` also the following lines. The slot is
+/// writes each answer as soon as it is known; after `prompt` also the following lines. A refused
+/// command ends its line, since the next may depend on it; a refused `auth` does not. The slot is
 /// pinned while an answer is worked out. When the future is dropped, an order already submitted
 /// goes on.
 ///
@@ -102,6 +103,7 @@ impl TextSession<'_> {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
             let quits = command == Ok(ControlCommand::Quit);
+            let is_auth = matches!(command, Ok(ControlCommand::Auth(_)));
             let result = match command {
                 Ok(command) if command.streams() => match self.admit_stream(&command) {
                     Ok(_permit) => {
@@ -115,10 +117,15 @@ impl TextSession<'_> {
                 Err(sentence) => Err(OrderError::invalid(sentence)),
             };
             self.slot.unpin();
+            // The token may be meant for another balancer, and the next commands may not need it.
+            let ends_line = result.is_err() && !is_auth;
             self.write(text_answer::render(result, json).as_bytes())
                 .await?;
             if quits {
                 return Ok(LineOutcome::Close);
+            }
+            if ends_line {
+                break;
             }
         }
         Ok(self.next())

@@ -7,7 +7,7 @@
 mod adoption;
 mod handover;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -49,6 +49,16 @@ impl Discovery {
         let workers = self.settings.workers;
         let new = |_, _| Arc::new(ReplicaCounters::new(workers));
         publisher::build_roster(self.plan.view(), watched, new)
+    }
+
+    /// Returns the address at which a user of this machine reaches our listener at `listening`: the
+    /// published port, if this program runs in a container.
+    #[must_use]
+    pub fn seen_from_host(&self, listening: SocketAddr) -> SocketAddr {
+        match &self.containers {
+            Some((environment, _)) => environment.seen_from_host(listening),
+            None => listening,
+        }
     }
 
     /// Returns the number of wanted replicas.

@@ -61,7 +61,7 @@ impl EventRecorder {
                     let saved = event.seat.map(|seat| self.counters.saved(seat));
                     let during = |(saved, before): (u64, u64)| saved.saturating_sub(before);
                     event.saved = saved.zip(saved_before).map(during);
-                    // Somebody must mend these: a setting, or the replica.
+                    // An operator must mend these: a setting, or the replica.
                     match event.kind {
                         EventKind::Failed | EventKind::Failing => tracing::warn!("{event}"),
                         _ => tracing::info!("{event}"),

@@ -1,4 +1,4 @@
-//! Signals of the program: two request its end, and SIGHUP never ends it.
+//! Signals of the program: two request its end, and so does SIGHUP when the terminal was closed.
 //!
 //! The handlers are registered at construction: the first process of a container receives only
 //! signals that it handles (pid_namespaces(7)). A terminal and `timeout` send a signal twice, to
@@ -14,6 +14,9 @@ use tokio::time::Instant;
 /// A signal within this time after another one is the same signal.
 const SIGNAL_MERGE_TIME: Duration = Duration::from_millis(200);
 
+/// Bit of SIGHUP (signal 1) in the masks of /proc/PID/status.
+const SIGHUP_BIT: u64 = 1;
+
 /// Registered signal handlers.
 pub(crate) struct Signals {
     terminate: Signal,
@@ -21,6 +24,8 @@ pub(crate) struct Signals {
     hangup: Signal,
     /// `true` if SIGHUP reopens the access log, which the log's own thread does.
     reopens: bool,
+    /// `true` if the end of the terminal ends the program.
+    follows_terminal: bool,
     /// Time of the last signal that counted.
     last: Option<Instant>,
 }
@@ -32,11 +37,14 @@ impl Signals {
     /// When the system refuses a handler.
     pub(crate) fn register(runtime: &Runtime, reopens: bool) -> io::Result<Self> {
         let _inside = runtime.enter();
+        // Before the handler: `nohup` starts programs with SIGHUP ignored.
+        let follows_terminal = has_terminal() && !ignores_hangup();
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
             reopens,
+            follows_terminal,
             last: None,
         })
     }
@@ -48,6 +56,10 @@ impl Signals {
                 _ = self.terminate.recv() => {}
                 _ = self.interrupt.recv() => {}
                 _ = self.hangup.recv() => {
+                    if self.follows_terminal && !has_terminal() {
+                        tracing::info!("the terminal was closed");
+                        return;
+                    }
                     if !self.reopens {
                         tracing::info!("SIGHUP ignored: there is no access-log file to reopen");
                     }
@@ -63,6 +75,31 @@ impl Signals {
     }
 }
 
+/// Returns `true` if this process has a controlling terminal: field 7 of /proc/PID/stat, `tty_nr`,
+/// is not 0 (proc_pid_stat(5)). It is 0 from the hang-up of the terminal on.
+fn has_terminal() -> bool {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    terminal_number(&stat).is_some_and(|number| number != 0)
+}
+
+fn terminal_number(stat: &str) -> Option<i64> {
+    // The second field is the name of the program in parentheses, and may contain anything.
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(4)?.parse().ok()
+}
+
+/// Returns `true` if this process was started with SIGHUP ignored.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignored_signals(&status).is_some_and(|mask| mask & SIGHUP_BIT != 0)
+}
+
+fn ignored_signals(status: &str) -> Option<u64> {
+    let mut lines = status.lines();
+    let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
 /// Returns `true` if a signal at `now` differs from the `last` one that counted.
 fn is_another(last: Option<Instant>, now: Instant) -> bool {
     last.is_none_or(|last| now.duration_since(last) >= SIGNAL_MERGE_TIME)
@@ -71,6 +108,16 @@ fn is_another(last: Option<Instant>, now: Instant) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_terminal_and_the_ignored_signals_are_read_from_proc() {
+        let stat = "4711 (a) 7 b) S 1 4711 4711 34816 4711 4194560";
+        assert_eq!(terminal_number(stat), Some(34816));
+        assert_eq!(terminal_number("4711 (x) S 1 4711 4711 0 -1 0"), Some(0));
+        assert_eq!(terminal_number(""), None);
+        let status = "Name:\tx\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000001\n";
+        assert_eq!(ignored_signals(status), Some(0x1001));
+    }
 
     #[test]
     fn two_signals_within_a_moment_are_one() {

@@ -15,6 +15,7 @@ pub mod lazy_stream;
 pub mod lenient;
 pub mod listener;
 pub mod local_reply;
+pub mod port_owner;
 pub mod request_target;
 pub mod socket;
 pub mod socket_owner;

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -82,6 +82,22 @@ pub fn loopback_if_unspecified(listen_addr: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     (ip, listen_addr.port()).into()
+}
+
+/// Returns `true` if a connection to `addr` reaches a listener on this machine at `listen_addr`.
+#[must_use]
+pub fn reaches(addr: SocketAddr, listen_addr: SocketAddr) -> bool {
+    let (ip, listening) = (addr.ip(), listen_addr.ip());
+    // `[::]` accepts IPv4 too (ipv6(7), IPV6_V6ONLY).
+    let covers = listening.is_unspecified() && (listening.is_ipv6() || ip.is_ipv4());
+    addr.port() != 0
+        && addr.port() == listen_addr.port()
+        && (ip == listening || covers && (ip.is_unspecified() || is_own_address(ip)))
+}
+
+/// Returns `true` for an address of this machine: only to such a one can a socket be bound.
+fn is_own_address(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_ok()
 }
 
 fn bind(addr: SocketAddr, port: PortSharing) -> io::Result<Socket> {

@@ -184,6 +184,20 @@ impl Project {
         replicas.into_iter().map(at).collect()
     }
 
+    /// The line with the addresses that the balancer printed at its start, up to the replicas.
+    #[track_caller]
+    pub(crate) fn printed_addresses(&self) -> String {
+        let printed = docker(&["logs", &self.balancer()]);
+        let line = printed.lines().next().unwrap_or_default();
+        line.rsplit_once(", ").unwrap_or_default().0.to_owned()
+    }
+
+    /// The same line as a user of this machine needs it.
+    pub(crate) fn published_addresses(&self) -> String {
+        let Self { data, control, .. } = self;
+        format!("data http://localhost:{data}, control and dashboard http://localhost:{control}")
+    }
+
     /// All that the engine knows of a container.
     #[track_caller]
     pub(crate) fn inspect(&self, container: &str) -> Value {

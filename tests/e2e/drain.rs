@@ -5,7 +5,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::{Mutex, mpsc};
 
-use crate::support::{Backend, Client, End, Ringmaster, Signal, TEST_TIMEOUT, eventually};
+use crate::support::{
+    Backend, Client, End, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange,
+};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -40,6 +42,53 @@ fn holding() -> (Backend, mpsc::Receiver<()>, mpsc::Sender<()>) {
         }
     });
     (backend, receiver, go)
+}
+
+fn readyz(program: &Ringmaster) -> (u16, String) {
+    let ask = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let reply = exchange(program.control, ask);
+    (reply.status(), reply.text())
+}
+
+#[test]
+fn a_stop_is_seen_at_readyz_at_once_and_the_data_port_goes_on_for_the_lame_duck() {
+    let backend = Backend::answering(OK);
+    let mut program = Ringmaster::before(backend.addr, &["--lame-duck", "60s"]);
+    eventually(TEST_TIMEOUT, "readiness", || readyz(&program).0 == 200);
+    program.signal(Signal::TERM);
+    program.expect_log("stopping: /readyz is 503; the data port closes in 60s");
+    let (status, text) = readyz(&program);
+    assert_eq!(status, 503);
+    assert!(text.contains("ringmaster is stopping"), "{text}");
+    let refused = program.command("drain a");
+    assert_eq!(refused, "ERR ringmaster is stopping\n\n");
+    assert_eq!(exchange(program.listen, GET).text(), "ok", "a new client");
+    program.signal_again(Signal::TERM);
+    assert_eq!(program.wait().code(), Some(1));
+}
+
+#[test]
+fn the_data_port_closes_after_the_lame_duck() {
+    let backend = Backend::answering(OK);
+    let mut program = Ringmaster::before(backend.addr, &["--lame-duck", "300ms"]);
+    let begun = std::time::Instant::now();
+    program.signal(Signal::TERM);
+    program.expect_log("draining");
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(300));
+    assert_eq!(program.wait().code(), Some(0));
+}
+
+#[test]
+fn readyz_is_503_while_the_last_requests_are_answered() {
+    let (backend, arrived, go) = holding();
+    let mut program = Ringmaster::before(backend.addr, &[]);
+    let mut client = program.client_after(GET);
+    arrived.recv_timeout(TEST_TIMEOUT).unwrap();
+    start_drain(&program);
+    assert_eq!(readyz(&program).0, 503);
+    go.send(()).unwrap();
+    expect_last(&mut client);
+    assert_eq!(program.wait().code(), Some(0));
 }
 
 #[test]

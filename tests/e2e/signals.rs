@@ -1,14 +1,19 @@
-//! SIGHUP, which never ends the program, and two signals that are one.
+//! SIGHUP, which ends the program only when its terminal was closed, and two signals that are one.
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
 use crate::support::{
-    Backend, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange, fresh_path, stands_still,
+    Backend, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange, fresh_path, is_gone, program,
+    signal, stands_still,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[test]
-fn a_hangup_never_ends_the_program() {
+fn a_hangup_without_a_terminal_never_ends_the_program() {
     let backend = Backend::answering(OK);
     let file = fresh_path("access");
     let path = file.to_str().expect("UTF-8");
@@ -64,4 +69,93 @@ fn two_signals_at_once_are_one() {
             program.log()
         );
     }
+}
+
+/// The program on a terminal of its own, which `script` provides.
+struct OnTerminal {
+    terminal: Child,
+    log: PathBuf,
+    ready_file: PathBuf,
+    /// File with the process ID of the program.
+    pid_file: PathBuf,
+}
+
+impl OnTerminal {
+    /// Starts `WRAPPER ringmaster serve` and waits until it is ready.
+    fn start(wrapper: &str, backend: SocketAddr) -> Self {
+        let (log, ready_file) = (fresh_path("log"), fresh_path("ready"));
+        let pid_file = fresh_path("pid");
+        let binary = program();
+        let binary = binary.get_program().to_string_lossy().into_owned();
+        let (log_text, ready_text) = (log.display(), ready_file.display());
+        let line = format!(
+            "echo $$ >{}; exec {wrapper} {binary} serve --listen 127.0.0.1:0 --control 127.0.0.1:0 \
+             --backend a={backend} --ready-file {ready_text} >/dev/null 2>{log_text}",
+            pid_file.display()
+        );
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--command", &line, "/dev/null"]);
+        script.stdin(Stdio::null()).stdout(Stdio::null());
+        let terminal = script.spawn().expect("script(1)");
+        let started = Self {
+            terminal,
+            log,
+            ready_file,
+            pid_file,
+        };
+        eventually(TEST_TIMEOUT, "readiness", || started.ready_file.exists());
+        started
+    }
+
+    fn listen(&self) -> SocketAddr {
+        let text = std::fs::read_to_string(&self.ready_file).expect("the ready file");
+        let ports: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        ports["listen"]
+            .as_str()
+            .expect("text")
+            .parse()
+            .expect("an address")
+    }
+
+    /// Ends `script`, which holds the other end of the terminal.
+    fn close(&mut self) {
+        self.terminal.kill().expect("a kill");
+        self.terminal.wait().expect("its end");
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+#[test]
+fn the_end_of_its_terminal_ends_the_program() {
+    let backend = Backend::answering(OK);
+    let mut program = OnTerminal::start("", backend.addr);
+    let listen = program.listen();
+    assert_eq!(exchange(listen, GET).text(), "ok");
+    program.close();
+    eventually(TEST_TIMEOUT, "its end", || {
+        TcpStream::connect(listen).is_err()
+    });
+    let log = program.log();
+    assert!(
+        log.contains("the terminal was closed") && log.contains("draining"),
+        "{log}"
+    );
+}
+
+#[test]
+fn nohup_keeps_the_program_when_its_terminal_ends() {
+    let backend = Backend::answering(OK);
+    let mut program = OnTerminal::start("nohup", backend.addr);
+    let listen = program.listen();
+    program.close();
+    let line = "SIGHUP ignored";
+    eventually(TEST_TIMEOUT, line, || program.log().contains(line));
+    assert_eq!(exchange(listen, GET).text(), "ok");
+    let pid = std::fs::read_to_string(&program.pid_file).expect("its process ID");
+    let pid = pid.trim().parse().expect("a number");
+    signal(pid, Signal::TERM);
+    eventually(TEST_TIMEOUT, "its end", || is_gone(pid));
 }

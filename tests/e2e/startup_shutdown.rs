@@ -103,15 +103,74 @@ fn a_port_that_is_taken_ends_with_1_and_names_the_flag() {
     ]);
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8_lossy(&output.stderr);
+    let taken_by = std::process::id();
+    let sentence = format!(
+        "port {} is taken (--listen) by process {taken_by}, ",
+        addr.port()
+    );
+    assert!(errors.contains(&sentence), "{errors}");
+    assert!(!errors.contains("--takeover"), "{errors}");
+    let mut by_variable = program();
+    by_variable.args(["serve", "--control", "127.0.0.1:0"]);
+    let output = end_of(by_variable.env("RINGMASTER_LISTEN", addr.to_string()));
+    let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
-        errors.contains(&format!("port {} is taken (--listen)", addr.port())),
+        errors.contains("is taken (RINGMASTER_LISTEN) by"),
         "{errors}"
     );
 }
 
 #[test]
+fn a_port_that_a_balancer_has_is_said_to_be_its_own() {
+    let first = Ringmaster::start(&["--replicas", "1"]);
+    let listen = first.listen.to_string();
+    let output = run_to_end(&["serve", "--control", "127.0.0.1:0", "--listen", &listen]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let sentence = format!(
+        "by process {}, ringmaster; 'serve --takeover' replaces it without a pause",
+        first.pid()
+    );
+    assert!(errors.contains(&sentence), "{errors}");
+}
+
+#[test]
+fn replicas_and_our_own_ports_are_no_backends() {
+    for (args, sentence) in [
+        (
+            [
+                "--replicas=2",
+                "--listen=127.0.0.1:0",
+                "--backend=a=127.0.0.1:7",
+            ],
+            "error: --replicas goes with --engine process or docker",
+        ),
+        (
+            [
+                "--backend=b=127.0.0.1:9",
+                "--listen=0.0.0.0:7",
+                "--backend=a=127.0.0.1:7",
+            ],
+            "--backend a=127.0.0.1:7 is our own port (--listen 0.0.0.0:7)",
+        ),
+        (
+            [
+                "--listen=[::]:7",
+                "--control=127.0.0.1:8",
+                "--backend=a=localhost:8",
+            ],
+            "--backend a=localhost:8 is our own port (--control 127.0.0.1:8)",
+        ),
+    ] {
+        let output = run_to_end(&[&["serve"], &args[..]].concat());
+        assert!(!output.status.success());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(errors.contains(sentence), "{errors}");
+    }
+}
+
+#[test]
 fn a_switch_in_the_environment_may_be_1_or_0_or_a_word() {
-    let needs_docker = "--trust-gateway goes with --engine docker";
+    let needs_docker = "error: RINGMASTER_TRUST_GATEWAY goes with --engine docker";
     let unwritable = "--ready-file /no/such/folder/ready.json";
     for (switch, value, code, sentence) in [
         ("RINGMASTER_TRUST_GATEWAY", "1", 2, needs_docker),
@@ -123,9 +182,20 @@ fn a_switch_in_the_environment_may_be_1_or_0_or_a_word() {
             "RINGMASTER_TRUST_GATEWAY",
             "maybe",
             2,
-            "invalid value 'maybe'",
+            "error: invalid value 'maybe' for 'RINGMASTER_TRUST_GATEWAY'",
         ),
-        ("RINGMASTER_TAKEOVER", "1", 2, "needs the port"),
+        (
+            "RINGMASTER_TAKEOVER",
+            "1",
+            2,
+            "error: RINGMASTER_TAKEOVER needs the port",
+        ),
+        (
+            "RINGMASTER_HEAD_TIMEOUT",
+            "soon",
+            2,
+            "error: invalid value 'soon' for 'RINGMASTER_HEAD_TIMEOUT'",
+        ),
         ("RINGMASTER_NO_SPLICE", "1", 1, unwritable),
     ] {
         let mut command = program();

@@ -36,10 +36,10 @@ use crate::stats::{PortCounts, Rates, SeatCounts};
 ///    … and the sums of all fields of a seat except name, address and state}}
 /// ```
 ///
-/// `state` is `up`, `slow` (the slow guard diverts requests from it), `drained`, `suspect`, `down`, or
-/// `empty` before the seat's first replica; then `name` and `address` are null. `in_flight` and `awaiting`
-/// (a reply head) are of this moment. `home_share`, `share` (of all requests) and times are null if
-/// nothing came within the window.
+/// `state` is `up`, `slow` (the slow guard diverts requests from it), `drained`, `suspect`, `down`,
+/// or `empty` before the seat's first replica; then `name` and `address` are null. `in_flight` and
+/// `awaiting` (a reply head) are of this moment. `home_share`, `share` (of all requests) and times
+/// are null if nothing came within the window.
 ///
 /// Seats are those on the ring, in order; the totals include seats that have left it. `refused` are
 /// malformed requests. `own_replies` includes them, and errors and admin replies of the balancer.

@@ -32,7 +32,7 @@ fn a_prompt_takes_line_after_line() {
     stream.write_all(b"\n  \nbogus; bound\n").unwrap();
     expect(
         &mut stream,
-        "> > ERR there is no command 'bogus'; try 'help'\n\nbound 0\n\n> ",
+        "> > ERR there is no command 'bogus'; try 'help'\n\n> ",
     );
     stream.write_all(b"prompt json\n").unwrap();
     expect(

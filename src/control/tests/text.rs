@@ -41,12 +41,24 @@ fn only_the_first_line_is_carried_out() {
 #[test]
 fn each_command_of_a_line_has_its_answer() {
     assert_eq!(
-        port().ask("events; bogus; rep json; events 1\n"),
-        format!(
-            "{EVENTS}ERR there is no command 'bogus'; try 'help'\n\n{REP}\n\n{}",
-            &EVENTS[EVENTS.find('2').unwrap()..]
-        )
+        port().ask("events; rep json; events 1\n"),
+        format!("{EVENTS}{REP}\n\n{}", &EVENTS[EVENTS.find('2').unwrap()..])
     );
+}
+
+#[test]
+fn a_refused_command_ends_its_line() {
+    let port = port();
+    assert_eq!(
+        port.ask("events; bogus; rep json; add 1 S9\n"),
+        format!("{EVENTS}ERR there is no command 'bogus'; try 'help'\n\n")
+    );
+    let missing = "ERR there is no replica named S9\n\n";
+    assert_eq!(port.ask("show S9; add 1 S9\n"), missing);
+    let missing =
+        "{\"message\":\"<Error> there is no replica named S9\",\"status\":\"failure\"}\n\n";
+    assert_eq!(port.ask("show S9 json; add 1 S9\n"), missing);
+    assert!(port.orders.try_recv().is_err());
 }
 
 #[test]
@@ -148,9 +160,14 @@ fn a_remote_client_may_read_only_help() {
     let denied = |path: &str| {
         format!("ERR {path} is for local peers, you are 192.168.65.1; set --control-token\n\n")
     };
-    let answer = ask_as("192.168.65.1", None, "rep; events; add 1; rm 1\n");
-    let expected = ["/rep", "/events", "/add", "/rm"].map(denied).concat();
-    assert_eq!(answer, expected);
+    for (line, path) in [
+        ("rep; events\n", "/rep"),
+        ("events\n", "/events"),
+        ("add 1\n", "/add"),
+        ("rm 1\n", "/rm"),
+    ] {
+        assert_eq!(ask_as("192.168.65.1", None, line), denied(path), "{line}");
+    }
     assert!(ask_as("192.168.65.1", None, "help rep\n").starts_with("rep\n"));
     assert_eq!(
         ask_as("192.168.65.1", None, "rep json\n"),
@@ -160,10 +177,19 @@ fn a_remote_client_may_read_only_help() {
 
 #[test]
 fn auth_is_valid_for_the_commands_after_it() {
+    let answer = ask_as(
+        "192.168.65.1",
+        Some("s3cret"),
+        "help rep; auth s3cret; rep\n",
+    );
+    assert!(
+        answer.ends_with("\n\nok\n\nN 3\nS1\nS2\nS3\n\n"),
+        "{answer}"
+    );
     let answer = ask_as("192.168.65.1", Some("s3cret"), "rep; auth s3cret; rep\n");
     assert_eq!(
         answer,
-        "ERR /rep is for local peers or a bearer token, you are 192.168.65.1 without one\n\nok\n\nN 3\nS1\nS2\nS3\n\n"
+        "ERR /rep is for local peers or a bearer token, you are 192.168.65.1 without one\n\n"
     );
 }
 

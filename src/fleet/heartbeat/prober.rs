@@ -112,11 +112,7 @@ impl Prober {
 
     /// Sends a heartbeat, or waits on for one that an iterative server has not answered.
     async fn probe_once(&mut self, limit: Duration) -> ProbeOutcome {
-        let ProbeTarget {
-            addr,
-            assigned_seat,
-            ..
-        } = self.target;
+        let (addr, assigned_seat) = (self.target.addr, self.target.assigned_seat);
         let Some(turns) = &mut self.turns else {
             let (held, keep) = (self.held.take(), !self.closes_each_time());
             let work = probe::run(addr, &self.schedule.kind, held, keep, assigned_seat);
@@ -137,11 +133,7 @@ impl Prober {
             return;
         };
         self.detections -= 1;
-        let ProbeTarget {
-            addr,
-            assigned_seat,
-            ..
-        } = self.target;
+        let (addr, assigned_seat) = (self.target.addr, self.target.assigned_seat);
         let (kind, limit) = (&self.schedule.kind, self.schedule.timeout);
         match iterative::detect(addr, kind, assigned_seat, first, limit).await {
             ServerKind::Concurrent(first) => {
@@ -191,12 +183,9 @@ impl Prober {
     /// Reports the result of a heartbeat, and returns the time of the next.
     fn evaluate(&mut self, outcome: ProbeOutcome, reused: bool, sent: Instant) -> NextProbe {
         let starting = self.schedule.eager && !self.habit.has_answered();
-        let soon = |usual: Instant| {
-            if starting {
-                Instant::now() + EAGER_DELAY
-            } else {
-                usual
-            }
+        let soon = |usual: Instant| match starting {
+            true => Instant::now() + EAGER_DELAY,
+            false => usual,
         };
         let regular = sent + self.schedule.interval;
         match outcome {

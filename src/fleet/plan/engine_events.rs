@@ -178,8 +178,9 @@ fn describe_lateness(state: &PlanState, id: ReplicaId, limit: Duration) -> Strin
         return format!("it did not answer within {limit:?}");
     };
     let what = failure.describe(replica.addr, &state.policy.wording);
-    match failure.is_answer() {
-        true => format!("no healthy answer within {limit:?}: {what}"),
-        false => format!("it did not answer within {limit:?}: {what}"),
-    }
+    let health = match failure.is_answer() {
+        true => " with 2xx or 3xx",
+        false => "",
+    };
+    format!("it did not answer within {limit:?}{health}: {what}")
 }

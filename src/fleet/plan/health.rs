@@ -7,9 +7,10 @@
 use std::time::Instant;
 
 use super::probe_failure::ProbeFailure;
+use super::probe_types::{MissReason, ProbeEvent, Refusal};
 use super::replica::{Phase, Replica};
 use super::state::PlanState;
-use super::types::{Action, Environment, MissReason, ProbeEvent, Refusal};
+use super::types::{Action, Environment};
 use super::{add, deaths, replacement, seating, standby};
 use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::EventKind;

@@ -5,10 +5,10 @@
 //! caller passes the time, and [`Environment`] answers the rest. Every step looks at all seats, so
 //! a seat is filled because it is empty, and not because an event asked for it.
 //!
-//! [`Plan`] only coordinates. The data are at the bottom: `backoff`, `probe_failure`, `silence`, `replica`, `seat`,
-//! `seat_history`, `seat_table`, `order_book`, `rolling_replace`, `mass_silence`, `handover`,
-//! `effects`. `state` bundles them, and the transitions in the other files are functions over that
-//! state.
+//! [`Plan`] only coordinates. The data are at the bottom: `backoff`, `probe_failure`, `silence`,
+//! `replica`, `seat`, `seat_history`, `seat_table`, `order_book`, `rolling_replace`,
+//! `mass_silence`, `handover`, `effects`. `state` bundles them, and the transitions in the other
+//! files are functions over that state.
 
 mod add;
 mod backoff;
@@ -23,6 +23,7 @@ mod order_book;
 mod orders;
 mod ownership;
 mod probe_failure;
+mod probe_types;
 mod replace;
 mod replacement;
 mod replica;
@@ -51,13 +52,12 @@ use crate::fleet::engine::VacantSeats;
 use crate::orders::ReplicaInfo;
 use crate::ring::{RingError, Seat};
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
-pub(super) use probe_failure::ProbeWording;
+pub(super) use probe_types::{MissReason, ProbeEvent, ProbeWording, Refusal};
 use replica::Replica;
 use seat::SeatRecord;
 use state::PlanState;
 pub(super) use types::{
-    Action, Environment, InitialSeat, Input, MemberDraft, MissReason, OrderId, Policy, ProbeEvent,
-    Refusal, RosterDraft, Traffic,
+    Action, Environment, InitialSeat, Input, MemberDraft, OrderId, Policy, RosterDraft, Traffic,
 };
 
 pub use types::{Ownership, Status};

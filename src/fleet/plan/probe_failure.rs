@@ -8,22 +8,11 @@
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
-use super::types::{MissReason, Refusal};
+use super::probe_types::{MissReason, ProbeWording, Refusal};
 use crate::roster::ReplicaAddr;
 
 /// Time after the start of a replica in which refused connections and silence are usual.
 const USUAL_START: Duration = Duration::from_secs(2);
-
-/// Words about heartbeats that follow from the settings.
-#[derive(Clone, Debug)]
-pub(in crate::fleet) struct ProbeWording {
-    /// The request: `GET /heartbeat`. `None` if a heartbeat is only a connection.
-    pub(in crate::fleet) request: Option<String>,
-    /// Time within which an answer must come.
-    pub(in crate::fleet) timeout: Duration,
-    /// Hint for a refused connection: `see --replica-port`. Empty if no flag can be at fault.
-    pub(in crate::fleet) port_hint: &'static str,
-}
 
 /// Failure of a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,11 +3,10 @@
 //! There is no behaviour here, and no clock, socket or channel. The event loop carries the values
 //! between the plan and the outside.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::probe_failure::ProbeWording;
+use super::probe_types::{ProbeEvent, ProbeWording};
 use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::{ReplicaEvent, SettingChange};
 use crate::load::LoadBound;
@@ -100,68 +99,6 @@ pub(in crate::fleet) struct Traffic {
 /// Number of an order, which matches its answer to its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::fleet) struct OrderId(pub(in crate::fleet) u64);
-
-/// Reason for which a heartbeat counts as missed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::fleet) enum MissReason {
-    /// No answer in time.
-    Silent,
-    /// An answer with an unhealthy status.
-    Wrong(u16),
-    /// End of a fresh connection without an answer.
-    Closed,
-    /// An answer that is not HTTP.
-    Garbled,
-}
-
-/// Certain sign that the replica does not listen at its address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::fleet) enum Refusal {
-    /// The connection was refused.
-    Connection,
-    /// There is no way to the host.
-    Unreachable,
-    /// Another replica listens there; with its name and seat, as a phrase.
-    OtherReplica(String),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connection => f.write_str("connection refused"),
-            Self::Unreachable => f.write_str("unreachable"),
-            Self::OtherReplica(other) => write!(f, "its address is that of {other}"),
-        }
-    }
-}
-
-/// Result of a heartbeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::fleet) enum ProbeEvent {
-    /// The answer was healthy.
-    Answered,
-    /// The answer to the heartbeat that assigned a seat was healthy; `Answered` follows.
-    Seated {
-        /// `true` if the replica reports that seat itself. A custom server may not.
-        knows: bool,
-    },
-    /// There was no healthy answer.
-    Missed {
-        /// Time at which the heartbeat was sent.
-        sent: Instant,
-        /// Kind of failure.
-        why: MissReason,
-    },
-    /// The held connection ended unexpectedly; a fresh connection is being tried.
-    Broken,
-    /// The replica serves one connection at a time: while the first is open, a second gets no
-    /// answer.
-    Iterative,
-    /// A fresh connection was refused or found no host: the replica is dead for certain.
-    Refused(Refusal),
-    /// The same of a replica that is starting, which may not listen yet.
-    NotListening(Refusal),
-}
 
 /// Owner of the fleet while one process takes over from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -68,7 +68,7 @@ fn a_start_and_an_add_that_fail_quote_the_heartbeat() {
             "--start-timeout=3s",
         ],
     );
-    let why = "no healthy answer within 3s: GET /heartbeat answered 404; see --heartbeat-path";
+    let why = "it did not answer within 3s with 2xx or 3xx: GET /heartbeat answered 404; see --heartbeat-path";
     eventually(TEST_TIMEOUT, "a failed start", || {
         let mut events = program.events().into_iter();
         events.any(|event| event["kind"] == "failed" && event["reason"] == why)

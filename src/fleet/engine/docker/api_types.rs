@@ -5,11 +5,11 @@
 //! here, once.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bollard::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerSummary,
-    ContainerSummaryStateEnum, EventMessage, ImageInspect,
+    ContainerSummaryStateEnum, EventMessage, ImageInspect, PortBinding,
 };
 
 use super::container_id::ContainerId;
@@ -132,12 +132,16 @@ pub(super) struct ContainerInfo {
     /// ID of its image.
     pub(super) image: String,
     pub(super) endpoints: Vec<Endpoint>,
+    /// Its TCP ports that are published on the host, with their addresses there.
+    pub(super) published: Vec<(u16, SocketAddr)>,
 }
 
 impl ContainerInfo {
     /// Reads an inspection; `None` without an ID, a name or a state.
     pub(super) fn from_inspect(response: ContainerInspectResponse) -> Option<Self> {
-        let networks = response.network_settings.and_then(|net| net.networks);
+        let settings = response.network_settings.unwrap_or_default();
+        let published = settings.ports.map_or_else(Vec::new, published_ports);
+        let networks = settings.networks;
         Some(Self {
             id: ContainerId::new(&response.id?)?,
             name: without_slash(&response.name?),
@@ -149,7 +153,18 @@ impl ContainerInfo {
                 .flatten()
                 .map(Endpoint::from_settings)
                 .collect(),
+            published,
         })
+    }
+
+    /// Returns the address at which the host reaches a port of this container: as published, or
+    /// else on the network with this [`NetworkInfo::handle`].
+    ///
+    /// [`NetworkInfo::handle`]: super::network_types::NetworkInfo::handle
+    pub(super) fn seen_from_host(&self, port: u16, handle: &str) -> Option<SocketAddr> {
+        let published = self.published.iter().find(|(inside, _)| *inside == port);
+        let direct = || self.addr_on(handle).map(|ip| SocketAddr::from((ip, port)));
+        published.map(|(_, host)| *host).or_else(direct)
     }
 
     /// Returns its address on the network with this [`NetworkInfo::handle`].
@@ -159,6 +174,24 @@ impl ContainerInfo {
         let mut endpoints = self.endpoints.iter();
         endpoints.find(|endpoint| endpoint.handle() == handle)?.addr
     }
+}
+
+/// Reads the published TCP ports: `{"5000/tcp": [{"HostIp": "0.0.0.0", "HostPort": "80"}]}`.
+fn published_ports(ports: HashMap<String, Option<Vec<PortBinding>>>) -> Vec<(u16, SocketAddr)> {
+    let mut published = Vec::new();
+    for (port, bindings) in ports {
+        let Some(port) = port.strip_suffix("/tcp").and_then(|port| port.parse().ok()) else {
+            continue;
+        };
+        for binding in bindings.into_iter().flatten() {
+            let ip = binding.host_ip.and_then(|ip| ip.parse::<IpAddr>().ok());
+            let host_port = binding.host_port.and_then(|port| port.parse::<u16>().ok());
+            published.extend(ip.zip(host_port).map(|host| (port, SocketAddr::from(host))));
+        }
+    }
+    // IPv4 before IPv6, which not every client tries.
+    published.sort();
+    published
 }
 
 fn run_state(state: &ContainerState) -> RunState {

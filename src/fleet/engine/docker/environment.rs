@@ -1,20 +1,18 @@
 //! The environment of the engine of containers, surveyed once before anything is started: our own
 //! container, the replicas' network and template, and the containers of the fleet that exist.
 //!
-//! It starts and removes nothing except the fleet's lock. /proc/self/mountinfo of the *host* names
-//! containers too, because their mounts lie below the engine's folder. So only the mounts over our
-//! own /etc/hostname, /etc/hosts and /etc/resolv.conf tell our own container.
+//! It starts and removes nothing except the fleet's lock.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use super::api::{Api, ApiError};
 use super::api_types::{ContainerInfo, ListedContainer, RunState};
-use super::container_id::ContainerId;
 use super::found_container::{FoundContainer, FoundState};
 use super::lock::Lock;
 use super::network_types::Endpoint;
+use super::own_container::own_container;
 use super::settings::{ContainerSettings, Image};
 use super::spec::{BUNDLED, ContainerTemplate, OUR_TITLE, TITLE_LABEL, missing_image};
 use crate::fleet::engine::exit_report::ExitReport;
@@ -23,9 +21,6 @@ use crate::roster::ReplicaAddr;
 /// Network of the replicas if this program runs outside a container: the engine's own bridge, whose
 /// addresses the host reaches.
 const DEFAULT_NETWORK: &str = "bridge";
-/// Files that an engine mounts over the files of a container.
-const MOUNTED_FILES: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
-
 /// The surveyed environment, with the fleet's lock.
 #[derive(Debug)]
 pub(in crate::fleet) struct Environment {
@@ -35,6 +30,8 @@ pub(in crate::fleet) struct Environment {
     pub(super) keep: bool,
     /// The host's address on our network, if it is to be trusted.
     pub(in crate::fleet) gateway: Option<IpAddr>,
+    /// Our own container, if this program runs in one.
+    own: Option<ContainerInfo>,
     /// The replicas' containers that exist already.
     pub(in crate::fleet) found: Vec<FoundContainer>,
 }
@@ -70,6 +67,7 @@ impl Environment {
             lock,
             keep: settings.keep,
             gateway: network.gateway.filter(|_| settings.trust_gateway),
+            own,
             found: Vec::new(),
         };
         match environment.find_containers().await {
@@ -86,6 +84,17 @@ impl Environment {
     /// Releases the lock, when nothing is to be started after all.
     pub(in crate::fleet) async fn release(&self) {
         self.lock.release(&self.api).await;
+    }
+
+    /// Returns the address at which this machine reaches our listener at `listening`.
+    pub(in crate::fleet) fn seen_from_host(&self, listening: SocketAddr) -> SocketAddr {
+        match &self.own {
+            Some(own) if listening.ip().is_unspecified() && !shares_host(own) => {
+                own.seen_from_host(listening.port(), &self.template.network)
+            }
+            _ => None,
+        }
+        .unwrap_or(listening)
     }
 
     /// Returns `true` if no container has the name that a replica of this name needs. If the
@@ -253,57 +262,5 @@ fn only_network(endpoints: &[Endpoint]) -> anyhow::Result<&str> {
                 names.join(", ")
             )
         }
-    }
-}
-
-/// Returns our own container; `None` if this engine knows none.
-async fn own_container(api: &Api) -> anyhow::Result<Option<ContainerInfo>> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let mounted = mounted_id(&mounts).map(|id| id.as_str().to_owned());
-    // By default a container's hostname is the beginning of its ID.
-    let hostname = std::env::var("HOSTNAME").ok();
-    let looks_like_id =
-        |name: &String| name.len() >= 12 && name.bytes().all(|b| b.is_ascii_hexdigit());
-    let Some(which) = mounted.or_else(|| hostname.filter(looks_like_id)) else {
-        return Ok(None);
-    };
-    match api.inspect(&which).await {
-        Ok(own) => Ok(Some(own)),
-        // Perhaps a container of another engine; for this engine we are outside.
-        Err(ApiError::Missing(_)) => Ok(None),
-        Err(err) => Err(err).context("cannot inspect our own container"),
-    }
-}
-
-/// Returns the container whose files are mounted over ours. In /proc/PID/mountinfo field 4 is the
-/// root of the mount in its file system, field 5 the mount point (proc(5)).
-fn mounted_id(mountinfo: &str) -> Option<ContainerId> {
-    mountinfo.lines().find_map(|line| {
-        let mut fields = line.split(' ').skip(3);
-        let (root, mount_point) = (fields.next()?, fields.next()?);
-        let (_, rest) = root.split_once("/containers/")?;
-        let id = rest.split('/').next()?;
-        MOUNTED_FILES
-            .contains(&mount_point)
-            .then(|| ContainerId::new(id))?
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn our_container_is_found_by_its_mounted_files() {
-        let id = "0123456789abcdef".repeat(4);
-        let inside = format!(
-            "612 601 254:1 /var/lib/docker/containers/{id}/resolv.conf /etc/resolv.conf rw - ext4 /dev/x rw\n"
-        );
-        assert_eq!(mounted_id(&inside), ContainerId::new(&id));
-        let host = format!(
-            "97 30 0:51 / /var/lib/docker/containers/{id}/mounts/shm rw - tmpfs shm rw\n\
-             98 30 0:4 /containers/{id}/hosts /mnt rw - ext4 /dev/x rw\n"
-        );
-        assert_eq!(mounted_id(&host), None);
     }
 }

@@ -18,6 +18,7 @@ mod found_container;
 mod lock;
 mod logs;
 mod network_types;
+mod own_container;
 mod reconcile;
 mod registry;
 mod removal;

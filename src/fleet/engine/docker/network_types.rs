@@ -112,6 +112,7 @@ mod tests {
             run_state: RunState::Runs,
             image: String::new(),
             endpoints: vec![endpoint],
+            published: Vec::new(),
         };
         let addr = Some(IpAddr::from([10, 0, 0, 7]));
         // The engine has another ID for it after a restart.

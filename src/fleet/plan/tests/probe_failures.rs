@@ -173,7 +173,7 @@ fn a_failed_start_quotes_the_last_failure() {
     let mut bench = started(1);
     bench.misses(S1, MissReason::Wrong(404));
     bench.after(10 * SEC);
-    let late = format!("no healthy answer within 10s: {NOT_FOUND}");
+    let late = format!("it did not answer within 10s with 2xx or 3xx: {NOT_FOUND}");
     assert_eq!(bench.events()[0].reason, late);
 
     let mut bench = Bench::up(1);
