@@ -24,7 +24,7 @@ use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
 use crate::roster::{ReplicaName, Roster};
 use adoption::{AdoptionPlan, ProbedContainer, classify};
-use handover::{inherit, inherited_seats};
+use handover::{fill_missing_seats, inherit, inherited_seats};
 
 /// Engine environment, and the plan for the containers that exist in it.
 pub(super) type ExistingContainers = (Environment, AdoptionPlan);
@@ -212,6 +212,9 @@ async fn discover_containers(
     if let Some(seats) = &settings.seats {
         inherit(&mut adoption, seats, &names::random_name);
         return adoption;
+    }
+    if let Some(wanted) = environment.inherited_seats() {
+        fill_missing_seats(&mut adoption, wanted, &names::random_name);
     }
     if !adoption.seats.is_empty() {
         return adoption;

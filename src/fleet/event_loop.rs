@@ -167,6 +167,7 @@ impl FleetLoop {
             && let Some(vacant) = self.plan.vacant()
         {
             self.engine.set_vacant_seats(vacant);
+            self.engine.set_wanted_seats(&self.plan.wanted_seats());
         }
         self.publish_list();
         for action in actions {

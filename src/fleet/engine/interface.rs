@@ -1,7 +1,7 @@
 //! The seam behind which processes, containers and fixed addresses look the same: the [`Engine`]
 //! trait, its events, and the values that cross it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::pin::Pin;
 
@@ -108,6 +108,10 @@ pub(in crate::fleet) trait Engine: fmt::Debug + Send {
     /// Replaces the list of wanted seats without a replica. An engine whose replicas do not outlive
     /// this process has nothing to do here.
     fn set_vacant_seats(&mut self, _vacant: VacantSeats) {}
+
+    /// Replaces the set of wanted seats. An engine whose replicas do not outlive this process has
+    /// nothing to do here.
+    fn set_wanted_seats(&mut self, _wanted: &BTreeSet<Seat>) {}
 
     /// Releases the engine's other resources, after all replicas were removed. With `leave`,
     /// another balancer goes on with the replicas that are left. No other call follows.

@@ -45,6 +45,7 @@ mod state;
 mod tests;
 mod types;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -192,6 +193,11 @@ impl Plan {
     pub(super) fn vacant(&self) -> Option<VacantSeats> {
         let is_running = self.state.shutdown.is_none();
         is_running.then(|| self.state.seats.vacant())
+    }
+
+    /// Returns the wanted seats.
+    pub(super) fn wanted_seats(&self) -> BTreeSet<Seat> {
+        self.state.seats.wanted_seats()
     }
 
     /// Returns the seat that `id` has or is to have; `None` for a standby.

@@ -19,6 +19,7 @@ fn the_same_containers_serve_after_a_kill_and_n_is_as_it_was() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--replicas", "2"]);
     assert!(program.command("add 2 lion").contains("lion"));
+    expect_recorded(&engine, "1,2,3,4");
     let (rep, before) = (program.rep(), ids(&engine));
     program.kill();
     let calls = engine.calls().len();
@@ -62,6 +63,64 @@ fn the_dead_are_noted_removed_and_replaced_under_new_names() {
     eventually(TEST_TIMEOUT, "the dead container is removed", || {
         !engine.containers().iter().any(|one| one.id == dead.id)
     });
+}
+
+/// Waits until the label of the lock has these seats, and there is one lock.
+#[track_caller]
+fn expect_recorded(engine: &FakeDocker, seats: &str) {
+    eventually(TEST_TIMEOUT, seats, || {
+        let all = engine.containers().into_iter();
+        let locks: Vec<_> = all.filter(|one| one.name.contains("-lock")).collect();
+        let recorded = locks
+            .first()
+            .and_then(|one| one.labels.get("ringmaster.seats"));
+        locks.len() == 1 && recorded.is_some_and(|recorded| recorded == seats)
+    });
+}
+
+#[test]
+fn after_a_crash_of_everything_n_is_what_was_wanted_last() {
+    let engine = FakeDocker::start();
+    let program = engine.balancer(&["--replicas", "3"]);
+    expect_recorded(&engine, "1,2,3");
+    assert!(program.command("add 1 lion").contains("lion"));
+    expect_recorded(&engine, "1,2,3,4");
+    assert!(program.command("rm 1 S1").starts_with("N 3"));
+    expect_recorded(&engine, "2,3,4");
+    program.kill();
+    // All that is left of seats 2 and 4 is the record.
+    engine.lose("S2");
+    engine.lose("lion");
+    let program = engine.balancer(&["--replicas", "7"]);
+    let rep = program.rep();
+    assert_eq!((rep.len(), &rep[1][..]), (3, "S3"), "{rep:?}");
+    let seats = program.command("show");
+    let seats: Vec<&str> = seats
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert_eq!(seats[..3], ["2", "3", "4"], "{seats:?}");
+    expect_recorded(&engine, "2,3,4");
+    assert!(program.stop().success());
+    assert!(engine.containers().is_empty());
+}
+
+#[test]
+fn a_crash_between_two_locks_leaves_the_seats_of_the_next_one() {
+    let engine = FakeDocker::start();
+    let program = engine.balancer(&["--replicas", "2"]);
+    assert!(program.command("add 1 lion").contains("lion"));
+    expect_recorded(&engine, "1,2,3");
+    program.kill();
+    // As if it had ended after the former lock was removed and before the next had its name.
+    engine.rename("ringmaster-lock", "ringmaster-lock-next");
+    engine.lose("lion");
+    let program = engine.balancer(&["--replicas", "2"]);
+    assert_eq!(program.rep().len(), 3);
+    expect_recorded(&engine, "1,2,3");
+    assert!(program.stop().success());
+    assert!(engine.containers().is_empty());
 }
 
 /// Has the container of this name end while none can be made, and waits for some tries.
@@ -119,8 +178,9 @@ fn a_seat_that_is_given_up_while_it_waits_leaves_nothing() {
     eventually(TEST_TIMEOUT, "the dead container is removed", || {
         !ids(&engine).contains(&dead)
     });
-    program.kill();
     engine.clear_faults();
+    expect_recorded(&engine, "1,2");
+    program.kill();
     let program = engine.balancer(&[]);
     assert_eq!(program.rep(), ["S1", "S2"]);
 }

@@ -181,7 +181,8 @@ fn a_drained_replica_gets_no_new_requests_and_finishes_its_own(engine: Engine) {
         .iter()
         .filter_map(|event| event["kind"].as_str())
         .collect();
-    assert_eq!(kinds[3..], ["drained", "ready"]);
+    // A start may take so long that its heartbeats are reported.
+    assert!(kinds.ends_with(&["drained", "ready"]), "{kinds:?}");
 }
 
 fn show_tells_how_the_predecessor_ended(engine: Engine) {

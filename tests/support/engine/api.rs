@@ -145,6 +145,14 @@ impl Host {
                     ("GET", ["json"]) => json(inspected(one)),
                     ("GET", ["logs"]) => (200, b"\x02\0\0\0\0\0\0\x0alast word\n".to_vec()),
                     ("POST", ["start"]) => self.run(&one.id),
+                    ("POST", ["rename"]) => {
+                        let name = query.strip_prefix("name=").unwrap_or_default();
+                        if all.iter().any(|other| other.name == name) {
+                            return (409, failure("the name is in use"));
+                        }
+                        self.rename(&one.name, name);
+                        (204, Vec::new())
+                    }
                     ("POST", [stop @ ("stop" | "kill")]) => self.end(one, *stop == "kill"),
                     ("DELETE", []) => self.remove(one),
                     _ => (400, failure("what?")),

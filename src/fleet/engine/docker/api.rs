@@ -18,7 +18,7 @@ use bollard::models::{ContainerCreateBody, EventMessage};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, EventsOptionsBuilder, InspectContainerOptions,
     KillContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-    StopContainerOptionsBuilder,
+    RenameContainerOptionsBuilder, StopContainerOptionsBuilder,
 };
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
@@ -173,6 +173,13 @@ impl Api {
         ContainerId::new(&created.id).ok_or_else(|| {
             ApiError::Indeterminate("the engine gave no full container ID".to_owned())
         })
+    }
+
+    /// Gives a container another name. A name that is taken is a conflict.
+    pub(super) async fn rename(&self, id: &ContainerId, name: &str) -> Result<(), ApiError> {
+        let options = RenameContainerOptionsBuilder::new().name(name).build();
+        let rename = self.client.rename_container(id.as_str(), options);
+        call(CHANGE_TIMEOUT, rename).await
     }
 
     /// Starts a container. A container that runs already is no error.

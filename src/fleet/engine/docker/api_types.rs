@@ -14,7 +14,8 @@ use bollard::models::{
 
 use super::container_id::ContainerId;
 use super::network_types::Endpoint;
-use super::spec::{FLEET_LABEL, NAME_LABEL, OWNER_LABEL, SEAT_LABEL, STANDBY};
+use super::spec::{FLEET_LABEL, NAME_LABEL, OWNER_LABEL, SEAT_LABEL, SEATS_LABEL, STANDBY};
+use super::wanted_seats::WantedSeats;
 use crate::ring::Seat;
 use crate::roster::ReplicaName;
 
@@ -34,6 +35,8 @@ pub(super) struct ContainerLabels {
     pub(super) name: Option<ReplicaName>,
     /// Owner of the lock, if the container is one.
     pub(super) owner: Option<String>,
+    /// Wanted seats, if the container is a lock.
+    pub(super) wanted: Option<WantedSeats>,
 }
 
 /// The seat label of a replica's container.
@@ -79,6 +82,9 @@ impl ContainerLabels {
             name: labels.remove(NAME_LABEL).and_then(|name| name.parse().ok()),
             fleet: labels.remove(FLEET_LABEL),
             owner: labels.remove(OWNER_LABEL),
+            wanted: labels
+                .remove(SEATS_LABEL)
+                .and_then(|seats| seats.parse().ok()),
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! It starts and removes nothing except the fleet's lock.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::bail;
@@ -15,7 +16,9 @@ use super::network_types::Endpoint;
 use super::own_container::own_container;
 use super::settings::{ContainerSettings, Image};
 use super::spec::{BUNDLED, ContainerTemplate, OUR_TITLE, TITLE_LABEL, missing_image};
+use super::wanted_seats::WantedSeats;
 use crate::fleet::engine::exit_report::ExitReport;
+use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
 
 /// Network of the replicas if this program runs outside a container: the engine's own bridge, whose
@@ -59,6 +62,7 @@ impl Environment {
             &template,
             own.as_ref().map(|own| &own.id),
             handed_over_by,
+            WantedSeats::first(settings.count),
         )
         .await?;
         let mut environment = Self {
@@ -84,6 +88,11 @@ impl Environment {
     /// Releases the lock, when nothing is to be started after all.
     pub(in crate::fleet) async fn release(&self) {
         self.lock.release(&self.api).await;
+    }
+
+    /// Returns the wanted seats of the balancer that has ended without a stop.
+    pub(in crate::fleet) fn inherited_seats(&self) -> Option<&BTreeSet<Seat>> {
+        self.lock.inherited.as_ref().map(|seats| &seats.0)
     }
 
     /// Returns the address at which this machine reaches our listener at `listening`.

@@ -5,12 +5,16 @@
 //! counts as alive: a process of another machine or another PID namespace. The error then names the
 //! container to remove. `docker container prune` removes containers that do not run, so the lock is
 //! checked against each list and created again.
+//!
+//! A label of the lock has the wanted seats. Labels cannot change, so a lock with other seats is
+//! created under another name and renamed when the former lock is removed (`next_lock`).
 
+mod next_lock;
 mod owner;
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use tokio::sync::Mutex;
 use tokio::time::sleep;
@@ -19,7 +23,9 @@ use super::api::{Api, ApiError};
 use super::api_types::{ContainerInfo, ListedContainer};
 use super::container_id::ContainerId;
 use super::spec::ContainerTemplate;
-use owner::LockOwner;
+use super::wanted_seats::WantedSeats;
+use next_lock::{replace, take_next_lock};
+use owner::{LockOwner, describe_rival, owner_of};
 
 /// Number of attempts to take a lock that others change meanwhile.
 const LOCK_ATTEMPTS: u32 = 5;
@@ -32,12 +38,22 @@ pub(super) struct Lock {
     owner: LockOwner,
     /// `None` once it was released. Locked across API calls, so that the container is not created
     /// again meanwhile.
-    container: Mutex<Option<ContainerId>>,
+    container: Mutex<Option<HeldLock>>,
+    /// Wanted seats of the owner that has ended, whose lock was in the way.
+    pub(super) inherited: Option<WantedSeats>,
+}
+
+/// The container of the lock, and the wanted seats in its label.
+#[derive(Clone, Debug)]
+struct HeldLock {
+    id: ContainerId,
+    wanted: WantedSeats,
 }
 
 impl Lock {
     /// Takes the lock for this program. `container` is our own container, and `handed_over_by` the
-    /// process on this machine that hands its lock over.
+    /// process on this machine that hands its lock over. The label of the lock has the seats of a
+    /// lock that was in the way, or else the `first` ones.
     ///
     /// # Errors
     /// When another balancer holds it, or a container that is not ours has its name.
@@ -46,17 +62,28 @@ impl Lock {
         template: &ContainerTemplate,
         container: Option<&ContainerId>,
         handed_over_by: Option<u32>,
+        first: WantedSeats,
     ) -> anyhow::Result<Self> {
         let this = LockOwner::current(container)?;
-        let held_as = |id| Self {
+        let mut inherited = None::<WantedSeats>;
+        let held_as = |id, wanted, inherited| Self {
             owner: this.clone(),
-            container: Mutex::new(Some(id)),
+            container: Mutex::new(Some(HeldLock { id, wanted })),
+            inherited,
         };
         let (name, fleet) = (template.lock_name(), &template.fleet);
         for attempt in 0..LOCK_ATTEMPTS {
             sleep(attempt * LOCK_RETRY_DELAY).await;
-            match api.create(&name, template.lock(&this.to_label())).await {
-                Ok(id) => return Ok(held_as(id)),
+            let wanted = inherited.as_ref().unwrap_or(&first).clone();
+            let body = template.lock(&this.to_label(), &wanted);
+            match api.create(&name, body).await {
+                Ok(id) => match take_next_lock(api, template, &this, handed_over_by).await {
+                    Ok(next) => return Ok(held_as(id, wanted, next.or(inherited))),
+                    Err(owner) => {
+                        let _ = api.remove(&id).await;
+                        bail!("{}", describe_rival(&owner, fleet, &name));
+                    }
+                },
                 Err(ApiError::Conflict(_) | ApiError::Indeterminate(_)) => {}
                 Err(err) => bail!("cannot create the lock {name} of fleet {fleet}: {err}"),
             }
@@ -68,15 +95,11 @@ impl Lock {
             let owner = owner_of(&held, template)?;
             if owner == this {
                 // We created it, and the answer was indeterminate.
-                return Ok(held_as(held.id));
+                return Ok(held_as(held.id, wanted, inherited));
             }
             let handed_over = handed_over_by.is_some_and(|pid| owner.is_process(pid));
             if !handed_over && !owner.has_ended(&this, api).await {
-                bail!(
-                    "another balancer runs fleet {fleet}: {}; give this one another --fleet, or \
-                     remove container {name} if that one is gone",
-                    owner.describe()
-                );
+                bail!("{}", describe_rival(&owner, fleet, &name));
             }
             let reason = if handed_over {
                 "hands it over"
@@ -84,6 +107,7 @@ impl Lock {
                 "has ended"
             };
             tracing::info!("took over the lock of {}, which {reason}", owner.describe());
+            inherited = held.labels.wanted.clone();
             // The next attempt shows whether this worked.
             let _ = api.remove(&held.id).await;
         }
@@ -111,23 +135,23 @@ impl Lock {
         list: &[ListedContainer],
     ) -> bool {
         let mut container = self.container.lock().await;
-        let Some(id) = &*container else { return false };
-        if list.iter().any(|listed| listed.id == *id) {
+        let Some(lock) = &mut *container else {
+            return false;
+        };
+        if list.iter().any(|listed| listed.id == lock.id) {
             return true;
         }
         let (name, fleet) = (template.lock_name(), &template.fleet);
-        match api
-            .create(&name, template.lock(&self.owner.to_label()))
-            .await
-        {
+        let body = template.lock(&self.owner.to_label(), &lock.wanted);
+        match api.create(&name, body).await {
             Ok(created) => {
                 tracing::warn!("the lock {name} of fleet {fleet} was gone; it is made again");
-                *container = Some(created);
+                lock.id = created;
                 true
             }
             Err(ApiError::Conflict(_)) => match api.inspect(&name).await {
                 Ok(held) if owner_of(&held, template).is_ok_and(|owner| owner == self.owner) => {
-                    *container = Some(held.id);
+                    lock.id = held.id;
                     true
                 }
                 // The lock of a process whose takeover from us has failed.
@@ -155,20 +179,45 @@ impl Lock {
         }
     }
 
+    /// Writes the wanted seats into the label of the lock, by a lock that replaces it. Returns
+    /// `true` if they are there.
+    pub(super) async fn record(
+        &self,
+        api: &Api,
+        template: &ContainerTemplate,
+        wanted: &WantedSeats,
+    ) -> bool {
+        let mut container = self.container.lock().await;
+        let Some(lock) = container.as_mut().filter(|lock| lock.wanted != *wanted) else {
+            return true;
+        };
+        match replace(api, template, &self.owner, &lock.id, wanted).await {
+            Ok(id) => {
+                let wanted = wanted.clone();
+                *lock = HeldLock { id, wanted };
+                true
+            }
+            Err(err) => {
+                tracing::debug!("cannot record the wanted seats in the lock: {err}");
+                false
+            }
+        }
+    }
+
     /// Returns `true` if the lock is this container.
     pub(super) fn is(&self, id: &ContainerId) -> bool {
         // A task that has it locked checks it just now.
         self.container
             .try_lock()
-            .is_ok_and(|container| container.as_ref() == Some(id))
+            .is_ok_and(|lock| lock.as_ref().is_some_and(|lock| lock.id == *id))
     }
 
     /// Releases the lock.
     pub(super) async fn release(&self, api: &Api) {
-        let Some(container) = self.container.lock().await.take() else {
+        let Some(lock) = self.container.lock().await.take() else {
             return;
         };
-        match api.remove(&container).await {
+        match api.remove(&lock.id).await {
             Ok(()) | Err(ApiError::Missing(_)) => {}
             Err(err) => tracing::warn!("cannot remove the lock of the fleet: {err}"),
         }
@@ -186,20 +235,4 @@ async fn is_stale(
         Ok(owner) => owner.has_ended(this, api).await,
         Err(_) => false,
     }
-}
-
-/// Returns the owner of a lock.
-///
-/// # Errors
-/// When the container is not a lock of the fleet.
-fn owner_of(held: &ContainerInfo, template: &ContainerTemplate) -> anyhow::Result<LockOwner> {
-    let is_ours = held.labels.fleet.as_ref() == Some(&template.fleet);
-    let label = held.labels.owner.as_deref().filter(|_| is_ours);
-    let owner = label.and_then(LockOwner::from_label);
-    owner.with_context(|| {
-        let (name, fleet) = (&held.name, &template.fleet);
-        format!(
-            "container {name} is not ours, but fleet {fleet} needs its name; choose another --fleet"
-        )
-    })
 }

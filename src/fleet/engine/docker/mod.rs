@@ -27,17 +27,21 @@ mod seat_markers;
 mod settings;
 mod shared;
 mod spec;
+mod wanted_seats;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::time::sleep;
 
 use self::container_task::ContainerTask;
 use self::registry::CheckSignal;
 use self::removal::{discard, discard_found, remove_leftovers};
 use self::replica_container::ReplicaContainer;
 use self::shared::{DeadContainer, RunningContainer, Shared};
+use self::wanted_seats::WantedSeats;
 use super::interface::{CloseFuture, Engine, EngineEvents, Management, StopMode, VacantSeats};
 use crate::metrics::FleetCounters;
 use crate::ring::Seat;
@@ -46,6 +50,9 @@ use crate::roster::{ReplicaId, ReplicaName};
 pub(in crate::fleet) use self::environment::Environment;
 pub(in crate::fleet) use self::found_container::{FoundContainer, FoundState};
 pub use self::settings::{ContainerSettings, Image};
+
+/// Delay before the wanted seats are written into the lock again.
+const RECORD_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// The stop request and the check signal of a container's task.
 #[derive(Debug)]
@@ -66,6 +73,8 @@ pub(in crate::fleet) struct Docker {
     discarded: Vec<DeadContainer>,
     is_watching: bool,
     keep: bool,
+    /// Wanted seats, for the label of the lock.
+    wanted: watch::Sender<WantedSeats>,
 }
 
 impl Docker {
@@ -96,6 +105,7 @@ impl Docker {
             shared: Arc::new(Shared::new(environment, events, counters)),
             tasks: HashMap::new(),
             is_watching: false,
+            wanted: watch::Sender::default(),
         }
     }
 }
@@ -133,6 +143,10 @@ impl Engine for Docker {
         if !self.is_watching {
             self.is_watching = true;
             tokio::spawn(reconcile::watch(Arc::clone(&self.shared)));
+            tokio::spawn(record_seats(
+                Arc::clone(&self.shared),
+                self.wanted.subscribe(),
+            ));
             if !self.shared.handover_active() {
                 discard_found(&self.shared, self.discarded.drain(..));
             }
@@ -174,6 +188,14 @@ impl Engine for Docker {
         discard(&self.shared, self.shared.markers.set_vacant(vacant));
     }
 
+    fn set_wanted_seats(&mut self, wanted: &BTreeSet<Seat>) {
+        self.wanted.send_if_modified(|last| {
+            let differs = last.0 != *wanted;
+            last.0.clone_from(wanted);
+            differs
+        });
+    }
+
     fn close(&mut self, leave: bool) -> CloseFuture {
         let (shared, keep) = (Arc::clone(&self.shared), self.keep || leave);
         Box::pin(async move {
@@ -183,5 +205,24 @@ impl Engine for Docker {
             }
             shared.lock.release(&shared.api).await;
         })
+    }
+}
+
+/// Writes the wanted seats into the label of the lock, whenever they change.
+async fn record_seats(shared: Arc<Shared>, mut wanted: watch::Receiver<WantedSeats>) {
+    // The first seats were set before this task began.
+    wanted.mark_changed();
+    while wanted.changed().await.is_ok() {
+        let mut seats = wanted.borrow_and_update().clone();
+        // During a handover the other balancer has the lock.
+        while shared.handover_active()
+            || !shared
+                .lock
+                .record(&shared.api, &shared.template, &seats)
+                .await
+        {
+            sleep(RECORD_RETRY_DELAY).await;
+            seats.clone_from(&wanted.borrow_and_update());
+        }
     }
 }

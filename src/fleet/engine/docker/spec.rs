@@ -12,6 +12,7 @@ use bollard::models::{
     NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
 };
 
+use super::wanted_seats::WantedSeats;
 use crate::fleet::engine::interface::server_id;
 use crate::ring::Seat;
 use crate::roster::ReplicaName;
@@ -27,6 +28,8 @@ pub(super) const STANDBY: &str = "standby";
 pub(super) const NAME_LABEL: &str = "ringmaster.name";
 /// Label with the owner of the lock; only the lock has it.
 pub(super) const OWNER_LABEL: &str = "ringmaster.owner";
+/// Label with the wanted seats, as `1,2,5`; only the lock has it.
+pub(super) const SEATS_LABEL: &str = "ringmaster.seats";
 /// Label with the title of an image (OCI image spec, annotations); our own is [`OUR_TITLE`].
 pub(super) const TITLE_LABEL: &str = "org.opencontainers.image.title";
 /// Title of the image that holds this program and the bundled replica.
@@ -81,6 +84,11 @@ impl ContainerTemplate {
         format!("{}-lock", self.fleet)
     }
 
+    /// Returns the name of a lock that is about to replace the fleet's lock.
+    pub(super) fn next_lock_name(&self) -> String {
+        format!("{}-lock-next", self.fleet)
+    }
+
     /// Returns the specification of a container for `name` in `seat`, or for a standby.
     pub(super) fn replica(&self, seat: Option<Seat>, name: &ReplicaName) -> ContainerCreateBody {
         let mut env = vec![
@@ -119,10 +127,12 @@ impl ContainerTemplate {
         }
     }
 
-    /// Returns the specification of the lock of `owner`: a container that is never started.
-    pub(super) fn lock(&self, owner: &str) -> ContainerCreateBody {
+    /// Returns the specification of the lock of `owner`, with the wanted seats: a container that is
+    /// never started.
+    pub(super) fn lock(&self, owner: &str, seats: &WantedSeats) -> ContainerCreateBody {
         let mut labels = self.labels("ringmaster lock");
         labels.insert(OWNER_LABEL.to_owned(), owner.to_owned());
+        labels.insert(SEATS_LABEL.to_owned(), seats.to_string());
         ContainerCreateBody {
             image: Some(self.image.clone()),
             entrypoint: Some(vec!["/never-started".to_owned()]),

@@ -8,8 +8,9 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::fleet::engine::docker::api::{Api, ApiError};
-use crate::fleet::engine::docker::api_types::RunState;
+use crate::fleet::engine::docker::api_types::{ContainerInfo, RunState};
 use crate::fleet::engine::docker::container_id::ContainerId;
+use crate::fleet::engine::docker::spec::ContainerTemplate;
 
 /// The owner of a lock: a balancer's own container, or its process outside a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +145,34 @@ fn start_ticks(pid: u32) -> Option<u64> {
     let mut rest = stat.rsplit_once(") ")?.1.split(' ');
     let alive = !rest.next()?.starts_with(['Z', 'X']);
     rest.nth(18)?.parse().ok().filter(|_| alive)
+}
+
+/// Returns the sentence about a balancer that holds the lock.
+pub(super) fn describe_rival(owner: &LockOwner, fleet: &str, lock_name: &str) -> String {
+    format!(
+        "another balancer runs fleet {fleet}: {}; give this one another --fleet, or remove container \
+         {lock_name} if that one is gone",
+        owner.describe()
+    )
+}
+
+/// Returns the owner of a lock.
+///
+/// # Errors
+/// When the container is not a lock of the fleet.
+pub(super) fn owner_of(
+    held: &ContainerInfo,
+    template: &ContainerTemplate,
+) -> anyhow::Result<LockOwner> {
+    let is_ours = held.labels.fleet.as_ref() == Some(&template.fleet);
+    let label = held.labels.owner.as_deref().filter(|_| is_ours);
+    let owner = label.and_then(LockOwner::from_label);
+    owner.with_context(|| {
+        let (name, fleet) = (&held.name, &template.fleet);
+        format!(
+            "container {name} is not ours, but fleet {fleet} needs its name; choose another --fleet"
+        )
+    })
 }
 
 #[cfg(test)]
