@@ -71,10 +71,11 @@ fn expect_recorded(engine: &FakeDocker, seats: &str) {
     eventually(TEST_TIMEOUT, seats, || {
         let all = engine.containers().into_iter();
         let locks: Vec<_> = all.filter(|one| one.name.contains("-lock")).collect();
+        let is_named = locks.iter().all(|one| one.name == "ringmaster-lock");
         let recorded = locks
             .first()
             .and_then(|one| one.labels.get("ringmaster.seats"));
-        locks.len() == 1 && recorded.is_some_and(|recorded| recorded == seats)
+        locks.len() == 1 && is_named && recorded.is_some_and(|recorded| recorded == seats)
     });
 }
 
