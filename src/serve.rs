@@ -174,7 +174,7 @@ impl Parts {
             panics: self.panics,
             handoff_server,
             roster: observer,
-            lame_duck: config.lame_duck,
+            times: config.stop,
             ready: (config.ready_file, addresses),
         })
     }

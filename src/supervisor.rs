@@ -19,6 +19,7 @@ use anyhow::bail;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use crate::config::StopTimes;
 use crate::fleet::{Fleet, Ownership, Status};
 use crate::roster;
 use crate::shutdown;
@@ -31,8 +32,9 @@ mod stop_channels;
 pub(crate) use signals::Signals;
 pub(crate) use stop_channels::{StopChannels, stop_channels};
 
-/// Time limit for the fleet to remove its replicas once no request is in flight.
-const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time limit for the fleet to remove its replicas once no request is in flight, beyond the time
+/// that each has to end.
+const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Time limit for the fleet to finish the order under way before a successor gets the fleet's
 /// state.
@@ -55,8 +57,7 @@ pub(crate) struct Supervisor {
     /// Listener for a successor; `None` if no successor can take over.
     pub(crate) handoff_server: Option<HandoffServer>,
     pub(crate) roster: roster::Observer,
-    /// Time at a stop in which the data port still accepts clients.
-    pub(crate) lame_duck: Duration,
+    pub(crate) times: StopTimes,
     /// Ready file, and the addresses written to it once all replicas have answered.
     pub(crate) ready: (Option<PathBuf>, Addresses),
 }
@@ -149,7 +150,7 @@ impl Supervisor {
             }
         };
         self.fleet.refuse_changes();
-        let lame_duck = self.lame_duck;
+        let lame_duck = self.times.lame_duck;
         if successor.is_none() && !lame_duck.is_zero() {
             tracing::info!("stopping: /readyz is 503; the data port closes in {lame_duck:?}");
             tokio::select! {
@@ -163,11 +164,12 @@ impl Supervisor {
             () = self.workers.all_ended() => {}
             () = self.signals.next_stop_signal() => return self.cut_sessions(which).await,
         }
+        let limit = self.times.replica.saturating_add(FLEET_STOP_TIMEOUT);
         let stop = async {
             let stopped = if successor.is_some() && self.hands_over_fleet {
-                self.fleet.leave(FLEET_STOP_TIMEOUT).await
+                self.fleet.leave(limit).await
             } else {
-                self.fleet.stop(FLEET_STOP_TIMEOUT).await
+                self.fleet.stop(limit).await
             };
             self.stops.control.cancel();
             self.control.all_ended().await;

@@ -109,7 +109,7 @@ fn the_balancer_is_confined_and_a_check_is_on_it_alone() {
     );
     assert_eq!(host["RestartPolicy"]["Name"], "unless-stopped");
     assert_eq!(seen["Config"]["User"], "0:0");
-    assert_eq!(seen["Config"]["StopTimeout"], 30);
+    assert_eq!(seen["Config"]["StopTimeout"], 45);
     let addresses = ["5000/tcp", "5001/tcp"].map(|port| {
         let bound = host["PortBindings"][port].as_array().map(Vec::len);
         assert_eq!(bound, Some(1), "{}", host["PortBindings"]);

@@ -3,11 +3,13 @@
 //! A flag with a default is ignored by the other engines; a flag without one is refused there.
 
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 
+use super::container_options::ContainerOptionArgs;
 use crate::fleet::{ContainerSettings, Image};
 use crate::roster::ReplicaName;
 
@@ -79,6 +81,8 @@ pub struct ContainerArgs {
         help = "Treat the gateway of the container's bridge as local: it stands for every process and container of this host"
     )]
     pub trust_gateway: bool,
+    #[command(flatten)]
+    pub options: ContainerOptionArgs,
 }
 
 impl ContainerArgs {
@@ -91,17 +95,19 @@ impl ContainerArgs {
             (self.on_exit == OnExit::Keep, "--on-exit keep"),
             (self.trust_gateway, "--trust-gateway"),
         ];
+        let given = given.iter().find(|(given, _)| *given);
         given
-            .iter()
-            .find(|(given, _)| *given)
             .map(|(_, flag)| *flag)
+            .or_else(|| self.options.given())
     }
 
-    /// Checks the flags for `count` replicas, with this many more variables in their environment.
+    /// Checks the flags for `count` replicas, with these variables and this command.
     pub(super) fn check(
         &self,
         count: usize,
         env: Vec<String>,
+        command: Option<&str>,
+        stop_timeout: Duration,
     ) -> Result<ContainerSettings, String> {
         let memory = i64::try_from(self.replica_memory.as_u64()).unwrap_or(i64::MAX);
         if memory < MIN_MEMORY {
@@ -121,6 +127,9 @@ impl ContainerArgs {
             fleet: self.fleet.to_string(),
             keep: self.on_exit == OnExit::Keep,
             trust_gateway: self.trust_gateway,
+            options: Box::new(self.options.check(command)?),
+            stop_timeout,
+            pull: self.options.pull,
         })
     }
 }

@@ -5,6 +5,7 @@
 
 mod args;
 mod cli;
+mod container_options;
 mod containers;
 mod ctl;
 mod environment;
@@ -60,8 +61,8 @@ pub struct Config {
     pub start_timeout: Duration,
     /// Time limit for requests in flight before a replica is stopped.
     pub drain_timeout: Duration,
-    /// Time at a stop in which `/readyz` is 503 and the data port still accepts clients.
-    pub lame_duck: Duration,
+    /// Times of a stop.
+    pub stop: StopTimes,
     /// Largest number of replicas that `/add` may lead to.
     pub max_replicas: usize,
     /// Number of additional replicas kept warm outside the ring.
@@ -76,6 +77,15 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Lowest level that is logged.
     pub log_level: tracing::Level,
+}
+
+/// Times of a stop.
+#[derive(Clone, Copy, Debug)]
+pub struct StopTimes {
+    /// Time in which `/readyz` is 503 and the data port still accepts clients.
+    pub lame_duck: Duration,
+    /// Time between the signal that ends a replica and its kill.
+    pub replica: Duration,
 }
 
 /// Returns `true` if two sockets cannot listen on these addresses. `[::]` includes IPv4 (ipv6(7),
@@ -93,7 +103,9 @@ impl ServeArgs {
     /// # Errors
     /// A sentence for the user.
     pub fn check(self) -> Result<Config, String> {
-        let replicas = self.replicas.check()?;
+        let stop_timeout = self.replicas.replica_stop_timeout;
+        let stop_timeout = stop_timeout.unwrap_or(self.drain_timeout);
+        let replicas = self.replicas.check(stop_timeout)?;
         self.check_balance()?;
         let fixed = matches!(replicas, ReplicaSource::Fixed(_));
         self.check_ports()?;
@@ -147,7 +159,10 @@ impl ServeArgs {
             heartbeat,
             start_timeout: self.start_timeout,
             drain_timeout: self.drain_timeout,
-            lame_duck: self.lame_duck,
+            stop: StopTimes {
+                lame_duck: self.lame_duck,
+                replica: stop_timeout,
+            },
             max_replicas: self.replicas.max_replicas,
             standbys: self.replicas.standby,
             ready_file: self.ready_file,

@@ -3,9 +3,12 @@
 //! Flags of containers alone are in `containers`. Whether a program, image or host exists is
 //! checked when the replicas are started.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 
 use super::containers::ContainerArgs;
+use super::parsers::duration;
 use crate::fleet::{ContainerSettings, ProcessSettings};
 use crate::roster::ReplicaName;
 
@@ -101,11 +104,13 @@ pub struct ReplicaArgs {
         env = "RINGMASTER_REPLICA_COMMAND",
         value_name = "COMMAND",
         value_parser = command,
-        help = "Command of child processes, run by /bin/sh; it must listen on 127.0.0.1:$PORT [default: the bundled replica]"
+        help = "Command of replicas; of child processes, run by /bin/sh, it must listen on 127.0.0.1:$PORT, of containers it is split into words and replaces the image's [default: the bundled replica, or the image's command]"
     )]
     pub replica_command: Option<String>,
     #[arg(long, env = "RINGMASTER_REPLICA_ENV", value_name = "K=V", value_delimiter = '\n', value_parser = variable, help = "Additional environment of replicas; repeatable, in the variable one per line")]
     pub replica_env: Vec<String>,
+    #[arg(long, env = "RINGMASTER_REPLICA_STOP_TIMEOUT", value_parser = duration, help = "Time between the signal that ends a replica and its kill [default: that of --drain-timeout]")]
+    pub replica_stop_timeout: Option<Duration>,
     #[command(flatten)]
     pub containers: ContainerArgs,
 }
@@ -116,8 +121,24 @@ impl ReplicaArgs {
         self.containers.image.is_some() || self.replica_command.is_some()
     }
 
+    /// Returns the name of a given flag that has no meaning for fixed addresses.
+    fn given_for_managed(&self) -> Option<&'static str> {
+        let given = [
+            (self.replicas.is_some(), "--replicas"),
+            (self.replica_command.is_some(), "--replica-command"),
+            (
+                self.replica_stop_timeout.is_some(),
+                "--replica-stop-timeout",
+            ),
+            (!self.replica_env.is_empty(), "--replica-env"),
+            (self.standby > 0, "--standby"),
+        ];
+        let given = given.iter().find(|(given, _)| *given);
+        given.map(|(_, flag)| *flag)
+    }
+
     /// Checks the combination of the flags.
-    pub(super) fn check(&self) -> Result<ReplicaSource, String> {
+    pub(super) fn check(&self, stop_timeout: Duration) -> Result<ReplicaSource, String> {
         let engine = self.engine.unwrap_or(if self.backends.is_empty() {
             EngineKind::Process
         } else {
@@ -128,14 +149,10 @@ impl ReplicaArgs {
         {
             return Err(format!("{flag} goes with --engine docker"));
         }
-        if engine != EngineKind::Process && self.replica_command.is_some() {
-            return Err("--replica-command goes with --engine process".to_owned());
-        }
-        if engine == EngineKind::Fixed && self.replicas.is_some() {
-            return Err("--replicas goes with --engine process or docker".to_owned());
-        }
-        if engine == EngineKind::Fixed && !self.replica_env.is_empty() {
-            return Err("--replica-env goes with --engine process or docker".to_owned());
+        if engine == EngineKind::Fixed
+            && let Some(flag) = self.given_for_managed()
+        {
+            return Err(format!("{flag} goes with --engine process or docker"));
         }
         let replicas = self.replicas.unwrap_or(DEFAULT_REPLICAS);
         match engine {
@@ -154,17 +171,16 @@ impl ReplicaArgs {
                     self.standby, self.max_replicas
                 ))
             }
-            EngineKind::Fixed if self.standby > 0 => {
-                Err("--standby goes with --engine process or docker".to_owned())
-            }
             EngineKind::Process => Ok(ReplicaSource::Process(ProcessSettings {
                 count: replicas,
                 command: self.replica_command.clone(),
                 env: self.replica_env.clone(),
+                stop_timeout,
             })),
             EngineKind::Docker => {
                 let env = self.replica_env.clone();
-                let containers = self.containers.check(replicas, env);
+                let command = self.replica_command.as_deref();
+                let containers = self.containers.check(replicas, env, command, stop_timeout);
                 containers.map(ReplicaSource::Docker)
             }
             EngineKind::Fixed if self.backends.is_empty() => {

@@ -1,7 +1,7 @@
 //! Flags as typed: defaults, and combinations that are refused.
 
 use super::*;
-use crate::fleet::{ContainerSettings, Image};
+use crate::fleet::{ContainerOptions, ContainerSettings, Image, PullPolicy};
 use clap::Parser as _;
 
 fn check(flags: &[&str]) -> Result<Config, String> {
@@ -22,6 +22,7 @@ fn defaults_are_the_documented_ones() {
         count: 3,
         command: None,
         env: Vec::new(),
+        stop_timeout: Duration::from_secs(10),
     };
     assert_eq!(config.replicas, ReplicaSource::Process(processes));
     assert_eq!(
@@ -125,6 +126,21 @@ fn containers_are_asked_for_with_their_defaults() {
         fleet: "ringmaster".to_owned(),
         keep: false,
         trust_gateway: false,
+        options: Box::new(ContainerOptions {
+            volumes: Vec::new(),
+            tmpfs: Vec::new(),
+            user: None,
+            cap_add: Vec::new(),
+            read_only: true,
+            pids: 256,
+            log_driver: None,
+            log_opts: Vec::new(),
+            labels: Vec::new(),
+            command: None,
+            stop_signal: None,
+        }),
+        stop_timeout: Duration::from_secs(10),
+        pull: PullPolicy::Missing,
     };
     assert_eq!(containers, expected);
     let flags = [
@@ -209,8 +225,28 @@ fn flags_that_do_not_go_together_are_refused() {
         (&["--replica-env", "PORT=1"], "set for each replica"),
         (&["--replica-command", ""], "must not be empty"),
         (
-            &["--engine", "docker", "--replica-command", "x"],
-            "goes with --engine process",
+            &["--replica-command", "x", "--backend", "a=b:1"],
+            "--replica-command goes with --engine process or docker",
+        ),
+        (
+            &["--replica-stop-timeout", "1s", "--backend", "a=b:1"],
+            "--replica-stop-timeout goes with --engine process or docker",
+        ),
+        (
+            &["--engine", "docker", "--replica-command", "a 'b"],
+            "--replica-command a 'b: a quote has no end",
+        ),
+        (
+            &["--replica-user", "1"],
+            "--replica-user goes with --engine docker",
+        ),
+        (
+            &["--replica-read-only", "false"],
+            "--replica-read-only false goes with --engine docker",
+        ),
+        (
+            &["--engine", "docker", "--replica-volume", "data"],
+            "is not SOURCE:TARGET",
         ),
         (&["--replica-env", "A"], "not K=V"),
         (&["--replica-cpus", "0.001"], "at least 0.01"),

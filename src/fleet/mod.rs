@@ -27,7 +27,7 @@ mod start;
 mod tests;
 
 pub use discovery::{Discovery, discover};
-pub use engine::{ContainerSettings, Image, ProcessSettings};
+pub use engine::{ContainerOptions, ContainerSettings, Image, ProcessSettings, PullPolicy};
 pub use events::{EventKind, ReplicaEvent, Setting, SettingChange};
 pub use handle::Fleet;
 pub use heartbeat::ProbeKind;

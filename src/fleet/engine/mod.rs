@@ -12,7 +12,7 @@ mod fixed;
 mod interface;
 mod process;
 
-pub use docker::{ContainerSettings, Image};
+pub use docker::{ContainerOptions, ContainerSettings, Image, PullPolicy};
 pub(super) use docker::{Docker, Environment, FoundContainer, FoundState};
 pub(super) use exit_report::ExitReport;
 pub(super) use fixed::Fixed;

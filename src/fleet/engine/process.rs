@@ -31,8 +31,6 @@ use super::interface::{Engine, EngineEvent, EngineEvents, Management, StopMode};
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
 
-/// Time between SIGTERM and SIGKILL.
-const STOP_GRACE: Duration = Duration::from_secs(2);
 /// Time after SIGKILL until a process that the kernel does not end is given up.
 const REAP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -40,6 +38,8 @@ const REAP_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(in crate::fleet) struct Process {
     spawner: Spawner,
+    /// Time between SIGTERM and SIGKILL.
+    stop_timeout: Duration,
     events: EngineEvents,
     children: HashMap<ReplicaId, Option<ChildHandle>>,
 }
@@ -64,6 +64,7 @@ impl Process {
         let spawner = Spawner::new(binary, settings)?;
         Ok(Self {
             spawner,
+            stop_timeout: settings.stop_timeout,
             events,
             children: HashMap::new(),
         })
@@ -92,7 +93,15 @@ impl Engine for Process {
         let pid = child.id();
         self.children.insert(id, Some(ChildHandle { stop, pid }));
         let address_known = addr.is_some();
-        tokio::spawn(supervise(id, child, address_known, stop_requested, events));
+        let stop_timeout = self.stop_timeout;
+        tokio::spawn(supervise(
+            id,
+            child,
+            address_known,
+            stop_requested,
+            stop_timeout,
+            events,
+        ));
     }
 
     fn handle(&self, id: ReplicaId) -> Option<String> {
@@ -121,6 +130,7 @@ async fn supervise(
     mut child: Child,
     address_known: bool,
     mut stop_requested: oneshot::Receiver<StopMode>,
+    stop_timeout: Duration,
     events: EngineEvents,
 ) {
     // Held open only so that the child sees EOF on stdin when this process dies for any reason.
@@ -151,7 +161,9 @@ async fn supervise(
     };
     match mode {
         Some(mode) => {
-            if let Some(status) = stop_and_report(&mut child, group, mode, &mut output).await {
+            if let Some(status) =
+                stop_and_report(&mut child, group, mode, stop_timeout, &mut output).await
+            {
                 signal(group, Signal::KILL);
                 send_exit(id, status, &mut output, &events);
             } else {
@@ -189,11 +201,12 @@ async fn stop_and_report(
     child: &mut Child,
     group: Option<Pid>,
     mode: StopMode,
+    stop_timeout: Duration,
     output: &mut ChildOutput,
 ) -> Option<io::Result<ExitStatus>> {
     if mode != StopMode::Kill {
         signal(group, Signal::TERM);
-        if let Ok(status) = timeout(STOP_GRACE, wait_for_exit(child, output)).await {
+        if let Ok(status) = timeout(stop_timeout, wait_for_exit(child, output)).await {
             return Some(status);
         }
     }

@@ -172,6 +172,7 @@ fn processes(binary: PathBuf, count: usize) -> ReplicaSettings {
         count,
         command: None,
         env: Vec::new(),
+        stop_timeout: Duration::from_secs(2),
     };
     ReplicaSettings::Process { binary, wanted }
 }

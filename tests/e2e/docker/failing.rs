@@ -188,6 +188,7 @@ fn a_start_fails_when_the_containers_cannot_be_listed() {
     fails("cannot tell which replicas are there: a mood (status 500)");
     assert!(engine.containers().is_empty(), "the lock is given back");
     engine.inject("GET /images", FaultMode::Status(404), 1);
+    engine.inject("POST /images/create", FaultMode::Status(404), 1);
     fails("the engine has no image replica; build it, or fetch it with: docker pull replica");
     engine.goes();
     fails("cannot reach the container engine at unix:///");

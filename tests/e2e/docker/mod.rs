@@ -7,5 +7,6 @@ mod daemon_restart;
 mod failing;
 mod foreign_containers;
 mod manual_changes;
+mod options;
 mod real;
 mod starting;

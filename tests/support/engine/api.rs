@@ -36,12 +36,17 @@ impl Host {
         let mut reader = BufReader::new(stream.try_clone().ok()?);
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
-        let mut length = 0;
+        let (mut length, mut auth) = (0, String::new());
         loop {
             let mut field = String::new();
             reader.read_line(&mut field).ok()?;
             if field.trim().is_empty() {
                 break;
+            }
+            if let Some((name, value)) = field.split_once(':')
+                && name.eq_ignore_ascii_case("x-registry-auth")
+            {
+                value.trim().clone_into(&mut auth);
             }
             if let Some(value) = field.to_lowercase().strip_prefix("content-length:") {
                 length = value.trim().parse().ok()?;
@@ -65,6 +70,10 @@ impl Host {
                 fault.clone()
             })
         };
+        if call == "POST /images/create" {
+            let pull = (query.to_owned(), auth);
+            self.state().pulls.push(pull);
+        }
         match fault {
             Some(FaultMode::Status(status)) => {
                 return reply(&mut stream, status, &failure("a mood"));
@@ -105,6 +114,7 @@ impl Host {
         match (method, &words[..]) {
             ("GET", ["version"]) => json(json!({"ApiVersion": "1.41"})),
             ("GET", ["images", ..]) => json(json!({"Id": "sha256:fake"})),
+            ("POST", ["images", "create"]) => (200, b"{\"status\":\"Done\"}\r\n".to_vec()),
             ("GET", ["networks", name, ..]) => {
                 json(json!({"Id": "n0", "Name": name, "Driver": "bridge"}))
             }

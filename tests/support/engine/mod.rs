@@ -58,6 +58,8 @@ pub(crate) enum FaultMode {
 struct EngineState {
     containers: Vec<Container>,
     calls: Vec<String>,
+    /// Query of each pull, and its header with credentials.
+    pulls: Vec<(String, String)>,
     /// By method and beginning of the path, and for how many calls.
     faults: Vec<(String, FaultMode, usize)>,
     listeners: Vec<mpsc::Sender<String>>,
@@ -182,6 +184,11 @@ impl Host {
     /// Method and path of all calls so far.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.state().calls.clone()
+    }
+
+    /// Pulls so far: the query, and the header with the credentials.
+    pub(crate) fn pulls(&self) -> Vec<(String, String)> {
+        self.state().pulls.clone()
     }
 
     /// Largest number of containers that were made or started at the same time.

@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bollard::Docker as Client;
+use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, EventMessage};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, EventsOptionsBuilder, InspectContainerOptions,
-    KillContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-    RenameContainerOptionsBuilder, StopContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, EventsOptionsBuilder,
+    InspectContainerOptions, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
+    RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, StopContainerOptionsBuilder,
 };
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
@@ -32,8 +33,8 @@ use super::spec::FLEET_LABEL;
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// Deadline of a call that changes something, and of the head of the event stream.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Time between SIGTERM and SIGKILL, in whole seconds as in the API.
-const STOP_GRACE_SECONDS: i32 = 2;
+/// Deadline of a pull.
+const PULL_TIMEOUT: Duration = Duration::from_secs(600);
 /// Maximum length of an engine's error message that is kept, in characters.
 const MAX_MESSAGE_CHARS: usize = 300;
 /// Address of the engine without `DOCKER_HOST`.
@@ -191,14 +192,14 @@ impl Api {
         .await
     }
 
-    /// Stops a container: SIGTERM, then SIGKILL after a grace period. A container that has ended is
-    /// no error.
-    pub(super) async fn stop(&self, id: &ContainerId) -> Result<(), ApiError> {
-        let options = StopContainerOptionsBuilder::new()
-            .t(STOP_GRACE_SECONDS)
-            .build();
+    /// Stops a container: its stop signal, then SIGKILL after `grace`, in whole seconds as in the
+    /// API. A container that has ended is no error.
+    pub(super) async fn stop(&self, id: &ContainerId, grace: Duration) -> Result<(), ApiError> {
+        let seconds = grace.as_millis().div_ceil(1000);
+        let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
+        let options = StopContainerOptionsBuilder::new().t(seconds).build();
         call(
-            CHANGE_TIMEOUT,
+            CHANGE_TIMEOUT.saturating_add(grace),
             self.client.stop_container(id.as_str(), Some(options)),
         )
         .await
@@ -242,6 +243,24 @@ impl Api {
         let response = call(READ_TIMEOUT, self.client.inspect_image(which)).await?;
         ImageInfo::from_image(response)
             .ok_or_else(|| ApiError::Indeterminate("the engine names no image".into()))
+    }
+
+    /// Pulls an image from its registry.
+    pub(super) async fn pull(
+        &self,
+        image: &str,
+        credentials: Option<DockerCredentials>,
+    ) -> Result<(), ApiError> {
+        let options = CreateImageOptionsBuilder::new().from_image(image);
+        let options = Some(options.build());
+        let mut progress = self.client.create_image(options, None, credentials);
+        let pulled = async {
+            while let Some(step) = progress.next().await {
+                step?;
+            }
+            Ok(())
+        };
+        call(PULL_TIMEOUT, pulled).await
     }
 
     /// Returns the filter that excludes foreign containers from lists and events.

@@ -11,11 +11,12 @@ use anyhow::bail;
 use super::api::{Api, ApiError};
 use super::api_types::{ContainerInfo, ListedContainer, RunState};
 use super::found_container::{FoundContainer, FoundState};
+use super::image::find_image;
 use super::lock::Lock;
 use super::network_types::Endpoint;
 use super::own_container::own_container;
-use super::settings::{ContainerSettings, Image};
-use super::spec::{BUNDLED, ContainerTemplate, OUR_TITLE, TITLE_LABEL, missing_image};
+use super::settings::{ContainerSettings, Image, PullPolicy};
+use super::spec::{BUNDLED, ContainerTemplate, OUR_TITLE, TITLE_LABEL};
 use super::wanted_seats::WantedSeats;
 use crate::fleet::engine::exit_report::ExitReport;
 use crate::ring::Seat;
@@ -185,11 +186,12 @@ async fn container_template(
              processes"
         ),
     };
-    let image = match api.image(image_name).await {
-        Ok(image) => image,
-        Err(ApiError::Missing(_)) => bail!("{}", missing_image(image_name)),
-        Err(err) => bail!("cannot inspect image {image_name} (--image): {err}"),
+    let pull = if is_own {
+        PullPolicy::Never
+    } else {
+        settings.pull
     };
+    let image = find_image(api, image_name, pull).await?;
     let is_ours = is_own || image.labels.get(TITLE_LABEL).map(String::as_str) == Some(OUR_TITLE);
     Ok(ContainerTemplate {
         fleet: settings.fleet.clone(),
@@ -202,6 +204,8 @@ async fn container_template(
         nano_cpus: settings.nano_cpus,
         network: network.handle.clone(),
         aliases: network.aliases,
+        options: settings.options.clone(),
+        stop_timeout: settings.stop_timeout,
     })
 }
 

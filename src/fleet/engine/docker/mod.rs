@@ -15,6 +15,7 @@ mod container_id;
 mod container_task;
 mod environment;
 mod found_container;
+mod image;
 mod lock;
 mod logs;
 mod network_types;
@@ -49,7 +50,7 @@ use crate::roster::{ReplicaId, ReplicaName};
 
 pub(in crate::fleet) use self::environment::Environment;
 pub(in crate::fleet) use self::found_container::{FoundContainer, FoundState};
-pub use self::settings::{ContainerSettings, Image};
+pub use self::settings::{ContainerOptions, ContainerSettings, Image, PullPolicy};
 
 /// Delay before the wanted seats are written into the lock again.
 const RECORD_RETRY_DELAY: Duration = Duration::from_secs(1);

@@ -41,7 +41,8 @@ pub(super) async fn stop_and_remove(
     }
     let begin = Instant::now();
     let mut stopped = false;
-    while begin.elapsed() < REMOVE_TIMEOUT {
+    let limit = REMOVE_TIMEOUT.saturating_add(shared.template.stop_timeout);
+    while begin.elapsed() < limit {
         // A container that was never identified may have been created.
         let container = match shared.registry.container(&name) {
             Some(container) => container,
@@ -72,7 +73,7 @@ pub(super) async fn stop_and_remove(
         }
         sleep(REMOVE_RETRY_DELAY).await;
     }
-    tracing::warn!("container {name} could not be removed within {REMOVE_TIMEOUT:?}");
+    tracing::warn!("container {name} could not be removed within {limit:?}");
 }
 
 /// Stops the container, and reports its exit before it is removed, when it can no longer be
@@ -85,7 +86,10 @@ async fn stop_and_report(
 ) -> bool {
     let api = &replica.shared.api;
     let stopped = match mode {
-        StopMode::Graceful => api.stop(container).await,
+        StopMode::Graceful => {
+            let grace = replica.shared.template.stop_timeout;
+            api.stop(container, grace).await
+        }
         StopMode::Kill | StopMode::Detach => api.kill(container).await,
     };
     if let Err(err) = stopped {

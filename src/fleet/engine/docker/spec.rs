@@ -6,12 +6,14 @@
 //! S1.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
     NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
 };
 
+use super::settings::ContainerOptions;
 use super::wanted_seats::WantedSeats;
 use crate::fleet::engine::interface::server_id;
 use crate::ring::Seat;
@@ -39,10 +41,9 @@ pub(super) const DEFAULT_FLEET: &str = "ringmaster";
 /// Path of the bundled replica in our own image.
 pub(super) const BUNDLED: &str = "/replica";
 
-/// Maximum number of processes and threads in a container.
-const MAX_PIDS: i64 = 256;
-/// Maximum size of a container's log.
-const LOG_SIZE: &str = "1m";
+/// Log driver without `--replica-log-driver`, and its limit.
+const LOG_DRIVER: &str = "json-file";
+const LOG_LIMIT: (&str, &str) = ("max-size", "1m");
 /// The one writable folder and its mount options; its content counts as memory.
 const SCRATCH_MOUNT: (&str, &str) = ("/tmp", "size=16m,noexec,nosuid,nodev");
 
@@ -68,6 +69,10 @@ pub(super) struct ContainerTemplate {
     pub(super) network: String,
     /// `true` if the network supports aliases.
     pub(super) aliases: bool,
+    /// Changes of the confinement.
+    pub(super) options: Box<ContainerOptions>,
+    /// Time between the signal that ends a container and its kill.
+    pub(super) stop_timeout: Duration,
 }
 
 impl ContainerTemplate {
@@ -98,6 +103,7 @@ impl ContainerTemplate {
         ];
         env.extend(self.env.iter().cloned());
         let mut labels = self.labels(&format!("ringmaster replica {name}"));
+        labels.extend(self.options.labels.iter().cloned());
         let label = seat.map_or_else(|| STANDBY.to_owned(), |seat| seat.to_string());
         labels.insert(SEAT_LABEL.to_owned(), label);
         labels.insert(NAME_LABEL.to_owned(), name.to_string());
@@ -111,10 +117,13 @@ impl ContainerTemplate {
             test: Some(vec!["NONE".to_owned()]),
             ..Default::default()
         };
+        let command = self.options.command.clone();
         ContainerCreateBody {
             image: Some(self.image.clone()),
             entrypoint: self.entrypoint.map(|path| vec![path.to_owned()]),
-            cmd: self.entrypoint.map(|_| Vec::new()),
+            cmd: command.or_else(|| self.entrypoint.map(|_| Vec::new())),
+            user: self.options.user.clone(),
+            stop_signal: self.options.stop_signal.clone(),
             healthcheck: self.entrypoint.map(|_| no_health_check),
             hostname: Some(name.to_string()),
             env: Some(env),
@@ -153,7 +162,10 @@ impl ContainerTemplate {
     }
 
     fn confinement(&self) -> HostConfig {
+        let options = &self.options;
         let (folder, limit) = SCRATCH_MOUNT;
+        let mut tmpfs = HashMap::from([(folder.to_owned(), limit.to_owned())]);
+        tmpfs.extend(options.tmpfs.iter().cloned());
         HostConfig {
             network_mode: Some(self.network.clone()),
             // The fleet replaces dead replicas; the engine must not restart them as well.
@@ -162,23 +174,39 @@ impl ContainerTemplate {
                 maximum_retry_count: None,
             }),
             cap_drop: Some(vec!["ALL".to_owned()]),
-            readonly_rootfs: Some(true),
+            cap_add: some_if_any(&options.cap_add),
+            readonly_rootfs: Some(options.read_only),
+            binds: some_if_any(&options.volumes),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
             memory: Some(self.memory),
             memory_swap: Some(self.memory),
             nano_cpus: self.nano_cpus,
-            pids_limit: Some(MAX_PIDS),
-            tmpfs: Some(HashMap::from([(folder.to_owned(), limit.to_owned())])),
-            log_config: Some(HostConfigLogConfig {
-                typ: Some("json-file".to_owned()),
-                config: Some(HashMap::from([(
-                    "max-size".to_owned(),
-                    LOG_SIZE.to_owned(),
-                )])),
-            }),
+            pids_limit: Some(options.pids),
+            tmpfs: Some(tmpfs),
+            log_config: Some(self.log_config()),
             ..Default::default()
         }
     }
+
+    /// Returns the log driver and its options. The options of the flags win over the limit.
+    fn log_config(&self) -> HostConfigLogConfig {
+        let driver = self.options.log_driver.as_deref().unwrap_or(LOG_DRIVER);
+        let mut config = HashMap::new();
+        if driver == LOG_DRIVER {
+            let (option, limit) = LOG_LIMIT;
+            config.insert(option.to_owned(), limit.to_owned());
+        }
+        config.extend(self.options.log_opts.iter().cloned());
+        HostConfigLogConfig {
+            typ: Some(driver.to_owned()),
+            config: Some(config),
+        }
+    }
+}
+
+/// Returns the list, or `None` if it is empty.
+fn some_if_any(list: &[String]) -> Option<Vec<String>> {
+    (!list.is_empty()).then(|| list.to_vec())
 }
 
 /// Returns the sentence about an image that the engine does not have.

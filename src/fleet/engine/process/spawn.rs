@@ -8,6 +8,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
@@ -33,6 +34,8 @@ pub struct ProcessSettings {
     pub command: Option<String>,
     /// Additional environment variables, as `K=V`.
     pub env: Vec<String>,
+    /// Time between SIGTERM and SIGKILL.
+    pub stop_timeout: Duration,
 }
 
 /// The program and environment of children. Displayed, it is the command.

@@ -20,11 +20,14 @@ struct Bench {
     events: UnboundedReceiver<EngineEvent>,
 }
 
+const STOP_TIMEOUT: Duration = Duration::from_millis(700);
+
 fn bundled() -> ProcessSettings {
     ProcessSettings {
         count: 1,
         command: None,
         env: vec!["MORE=a=b".to_owned()],
+        stop_timeout: STOP_TIMEOUT,
     }
 }
 
@@ -132,7 +135,7 @@ async fn a_child_that_ignores_sigterm_is_killed_after_a_grace() {
     bench
         .expect_exit("process ended, signal: 9 (SIGKILL)")
         .await;
-    assert!(begin.elapsed() >= STOP_GRACE);
+    assert!(begin.elapsed() >= STOP_TIMEOUT);
     bench.expect_removed().await;
 }
 
