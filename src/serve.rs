@@ -4,6 +4,7 @@
 //! commit of a takeover and before anything is created in the container engine. During a takeover
 //! no client is accepted before the inherited replicas have answered, or the old process has ended.
 
+mod discovery;
 mod listeners;
 mod successor;
 
@@ -23,6 +24,7 @@ use crate::takeover::{Handoff, HandoffServer, InstanceInfo};
 use crate::{
     access, access_log, control, metrics, orders, proxy, roster, shutdown, startup, stats,
 };
+use discovery::discover;
 use listeners::Listeners;
 use successor::{apply_handover, take_over, until_ready};
 
@@ -44,7 +46,7 @@ pub(crate) fn serve(
         .enable_all()
         .build()?;
     let reopens = matches!(config.access_log, Some(LogDestination::File(_)));
-    let signals = Signals::register(&runtime, reopens)?;
+    let mut signals = Signals::register(&runtime, reopens)?;
     let registry = stats::CounterRegistry::default();
     // Resolving the names of backends can take long when no name server answers.
     let mut settings = startup::fleet_settings(&config, registry.clone())?;
@@ -70,7 +72,7 @@ pub(crate) fn serve(
     apply_handover(taken.as_mut(), &mut settings)?;
     // Last of the steps that fail because of a user's mistake: it takes the fleet's lock in the
     // engine.
-    let survey = fleet::discover(settings)?;
+    let survey = discover(&runtime, &mut signals, settings)?;
     // Requests from the network's gateway come from outside of it, so they do not count as local.
     for access in config.proxy.admin.iter_mut().chain([&mut config.access]) {
         access.gateway = survey.gateway();

@@ -106,13 +106,15 @@ fn fleet_replicas(config: &Config) -> anyhow::Result<fleet::ReplicaSettings> {
         ReplicaSource::Fixed(backends) => {
             let own = [(config.listen, "--listen"), (config.control, "--control")];
             let resolved = backends.iter().map(|(name, addr)| {
-                let mut found = addr
+                let found = addr
                     .to_socket_addrs()
                     .with_context(|| format!("--backend {name}={addr}"))?;
-                let first = found
-                    .next()
-                    .with_context(|| format!("--backend {name}={addr}: no address"))?;
-                if let Some((at, flag)) = own.iter().find(|(at, _)| socket::reaches(first, *at)) {
+                let found: Vec<SocketAddr> = found.collect();
+                let first = found.first().copied();
+                let first =
+                    first.with_context(|| format!("--backend {name}={addr}: no address"))?;
+                let is_own = |at: SocketAddr| found.iter().any(|it| socket::reaches(*it, at));
+                if let Some((at, flag)) = own.iter().find(|(at, _)| is_own(*at)) {
                     bail!("--backend {name}={addr} is our own port ({flag} {at})");
                 }
                 Ok((name.clone(), ReplicaAddr(first)))
@@ -152,22 +154,23 @@ pub(crate) fn bind_remaining(
 
 fn bind_error(err: &io::Error, addr: SocketAddr, flag: &str) -> anyhow::Error {
     match err.kind() {
-        io::ErrorKind::AddrInUse => anyhow::anyhow!("{}", describe_taken(addr.port(), flag)),
+        io::ErrorKind::AddrInUse => anyhow::anyhow!("{}", describe_taken(addr, flag)),
         _ => anyhow::anyhow!("cannot listen on {addr} ({flag}): {err}"),
     }
 }
 
 /// Describes a taken port, with the process that listens there if it can be seen.
-fn describe_taken(port: u16, flag: &str) -> String {
-    let owner = listening_process(port).map(|process| {
+fn describe_taken(addr: SocketAddr, flag: &str) -> String {
+    let owner = listening_process(addr).map(|process| {
         let ListeningProcess { pid, name } = process;
         let name = terminal::escape(&name);
         let hint = match name == env!("CARGO_PKG_NAME") {
-            true => "; 'serve --takeover' replaces it without a pause",
+            true => "; 'serve --takeover' with its --control replaces it without a pause",
             false => "",
         };
         format!(" by process {pid}, {name}{hint}")
     });
+    let port = addr.port();
     format!("port {port} is taken ({flag}){}", owner.unwrap_or_default())
 }
 

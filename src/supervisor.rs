@@ -32,9 +32,10 @@ mod stop_channels;
 pub(crate) use signals::Signals;
 pub(crate) use stop_channels::{StopChannels, stop_channels};
 
-/// Time limit for the fleet to remove its replicas once no request is in flight, beyond the time
-/// that each has to end.
-const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Least time limit for the fleet to remove its replicas once no request is in flight.
+const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time for the removal itself, beyond the time that a replica has to end.
+const REMOVAL_MARGIN: Duration = Duration::from_secs(5);
 
 /// Time limit for the fleet to finish the order under way before a successor gets the fleet's
 /// state.
@@ -155,6 +156,8 @@ impl Supervisor {
             tracing::info!("stopping: /readyz is 503; the data port closes in {lame_duck:?}");
             tokio::select! {
                 () = sleep(lame_duck) => {}
+                () = self.fleet.ended() => bail!("the fleet ended unexpectedly"),
+                end = self.workers.first_end() => bail!("{end} ended unexpectedly"),
                 () = self.signals.next_stop_signal() => return self.cut_sessions(which).await,
             }
         }
@@ -164,7 +167,8 @@ impl Supervisor {
             () = self.workers.all_ended() => {}
             () = self.signals.next_stop_signal() => return self.cut_sessions(which).await,
         }
-        let limit = self.times.replica.saturating_add(FLEET_STOP_TIMEOUT);
+        let limit = self.times.replica.saturating_add(REMOVAL_MARGIN);
+        let limit = limit.max(FLEET_STOP_TIMEOUT);
         let stop = async {
             let stopped = if successor.is_some() && self.hands_over_fleet {
                 self.fleet.leave(limit).await

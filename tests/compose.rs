@@ -192,3 +192,36 @@ fn make_down_removes_what_a_killed_balancer_left() {
     project.run("make down");
     project.expect_nothing_left();
 }
+
+#[test]
+fn an_image_of_ones_own_runs_as_its_example_says() {
+    let Some(project) = Project::of_own_image("own") else {
+        return;
+    };
+    let visits = (0..6).map(|id| project.http("GET", &format!("/?id={id}"), ""));
+    let visits: Vec<(u16, String)> = visits.collect();
+    for (status, body) in &visits {
+        assert!(*status == 200 && body.contains(" in seat "), "{visits:?}");
+    }
+    let sizes = visits
+        .iter()
+        .filter_map(|(_, body)| body.rsplit(' ').next());
+    let sizes: Vec<u32> = sizes.filter_map(|size| size.trim().parse().ok()).collect();
+    assert!(
+        sizes.len() == 6 && sizes.is_sorted(),
+        "one volume: {visits:?}"
+    );
+    for replica in project.replicas() {
+        let seen = project.inspect(&replica);
+        assert_eq!(seen["Config"]["User"], "65534:65534");
+        assert_eq!(seen["Config"]["StopSignal"], "SIGINT");
+        assert_eq!(seen["Config"]["Labels"]["com.example.team"], "web");
+        assert_eq!(seen["HostConfig"]["ReadonlyRootfs"], true);
+        assert_eq!(seen["HostConfig"]["CapDrop"], json!(["ALL"]));
+    }
+    let file = "-f docker/examples/own-image/compose.yaml";
+    project.compose(&format!("{file} down"));
+    project.expect_nothing_left();
+    let volume = format!("{}-data", project.name());
+    docker(&["volume", "rm", &volume]);
+}

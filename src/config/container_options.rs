@@ -10,6 +10,12 @@ use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
 
 use crate::fleet::{ContainerOptions, PullPolicy};
 
+/// Modes of a volume, as the engine knows them.
+const VOLUME_MODES: [&str; 12] = [
+    "", "ro", "rw", "z", "Z", "nocopy", "shared", "rshared", "slave", "rslave", "private",
+    "rprivate",
+];
+
 /// Prefix of the labels that the balancer sets.
 const OWN_LABEL_PREFIX: &str = "ringmaster.";
 
@@ -105,24 +111,45 @@ impl ContainerOptionArgs {
     /// # Errors
     /// A sentence, when the command has a quote without its end.
     pub(super) fn check(&self, command: Option<&str>) -> Result<ContainerOptions, String> {
-        let words = command.map(|command| {
-            let words = shlex::split(command).filter(|words| !words.is_empty());
-            words.ok_or_else(|| format!("--replica-command {command}: a quote has no end"))
+        let words = command.map(|command| match shlex::split(command) {
+            Some(words) if !words.is_empty() => Ok(words),
+            Some(_) => Err(format!("--replica-command {command}: there is no word")),
+            None => Err(format!(
+                "--replica-command {command}: a quote or a backslash has no end"
+            )),
         });
         Ok(ContainerOptions {
-            volumes: self.replica_volumes.clone(),
-            tmpfs: self.replica_tmpfs.clone(),
+            volumes: not_empty(&self.replica_volumes),
+            tmpfs: named(&self.replica_tmpfs),
             user: self.replica_user.clone(),
             cap_add: self.replica_cap_add.clone(),
             read_only: self.replica_read_only,
             pids: i64::from(self.replica_pids.get()),
             log_driver: self.replica_log_driver.clone(),
-            log_opts: self.replica_log_opts.clone(),
-            labels: self.replica_labels.clone(),
+            log_opts: named(&self.replica_log_opts),
+            labels: named(&self.replica_labels),
             command: words.transpose()?,
             stop_signal: self.replica_stop_signal.clone(),
         })
     }
+}
+
+/// Returns the lines that are not empty: a variable may end in a line feed.
+fn not_empty(lines: &[String]) -> Vec<String> {
+    lines
+        .iter()
+        .filter(|line| !line.is_empty())
+        .cloned()
+        .collect()
+}
+
+/// Returns the pairs that have a name.
+fn named(pairs: &[(String, String)]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .filter(|(name, _)| !name.is_empty())
+        .cloned()
+        .collect()
 }
 
 /// Returns a parser of the time of a pull.
@@ -136,7 +163,14 @@ fn pull_policy() -> impl TypedValueParser<Value = PullPolicy> {
 
 /// Checks a volume: a name or a path of the host, an absolute path in the container, and a mode.
 fn volume(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
     let parts: Vec<&str> = text.split(':').collect();
+    let modes = parts.get(2).copied().unwrap_or_default();
+    if !modes.split(',').all(|mode| VOLUME_MODES.contains(&mode)) {
+        return Err("has a mode that is not ro, rw, z, Z, nocopy or a kind of propagation");
+    }
     match parts[..] {
         [source, target] | [source, target, _] if !source.is_empty() && target.starts_with('/') => {
             match source.starts_with('.') {
@@ -153,6 +187,7 @@ fn tmpfs(text: &str) -> Result<(String, String), &'static str> {
     let (path, options) = text.split_once(':').unwrap_or((text, ""));
     match path.starts_with('/') {
         true => Ok((path.to_owned(), options.to_owned())),
+        false if text.is_empty() => Ok(Default::default()),
         false => Err("is not an absolute path, perhaps with :OPTIONS"),
     }
 }
@@ -160,6 +195,7 @@ fn tmpfs(text: &str) -> Result<(String, String), &'static str> {
 fn pair(text: &str) -> Result<(String, String), &'static str> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        None if text.is_empty() => Ok(Default::default()),
         _ => Err("is not K=V"),
     }
 }
@@ -184,7 +220,14 @@ mod tests {
         for good in ["data:/data", "/srv/www:/www:ro", "a:/b:rw,z"] {
             assert_eq!(volume(good).as_deref(), Ok(good));
         }
-        for bad in ["/data", "data:b", ":/b", "./a:/b", "a:/b:ro:x"] {
+        for bad in [
+            "/data",
+            "data:b",
+            ":/b",
+            "./a:/b",
+            "a:/b:ro:x",
+            "a:/b:bogus",
+        ] {
             assert!(volume(bad).is_err(), "{bad}");
         }
         let mounted = |path: &str, options: &str| Ok((path.to_owned(), options.to_owned()));
@@ -193,6 +236,9 @@ mod tests {
         assert!(tmpfs("run").is_err());
         assert_eq!(pair("a=b=c"), mounted("a", "b=c"));
         assert!(pair("=b").is_err() && pair("a").is_err());
+        assert_eq!(not_empty(&["a:/b".to_owned(), String::new()]), ["a:/b"]);
+        let pairs = [pair("a=b").unwrap(), pair("").unwrap(), tmpfs("").unwrap()];
+        assert_eq!(named(&pairs), [pair("a=b").unwrap()]);
         assert!(label("ringmaster.seat=1").is_err());
         assert!(label("com.example.team=web").is_ok());
     }

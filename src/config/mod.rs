@@ -79,6 +79,10 @@ pub struct Config {
     pub log_level: tracing::Level,
 }
 
+/// Least default of the time that a replica has to end: a drain may be cut short, and the end of a
+/// program takes a moment.
+const MIN_STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Times of a stop.
 #[derive(Clone, Copy, Debug)]
 pub struct StopTimes {
@@ -104,7 +108,7 @@ impl ServeArgs {
     /// A sentence for the user.
     pub fn check(self) -> Result<Config, String> {
         let stop_timeout = self.replicas.replica_stop_timeout;
-        let stop_timeout = stop_timeout.unwrap_or(self.drain_timeout);
+        let stop_timeout = stop_timeout.unwrap_or(self.drain_timeout.max(MIN_STOP_TIMEOUT));
         let replicas = self.replicas.check(stop_timeout)?;
         self.check_balance()?;
         let fixed = matches!(replicas, ReplicaSource::Fixed(_));

@@ -109,7 +109,7 @@ pub struct ReplicaArgs {
     pub replica_command: Option<String>,
     #[arg(long, env = "RINGMASTER_REPLICA_ENV", value_name = "K=V", value_delimiter = '\n', value_parser = variable, help = "Additional environment of replicas; repeatable, in the variable one per line")]
     pub replica_env: Vec<String>,
-    #[arg(long, env = "RINGMASTER_REPLICA_STOP_TIMEOUT", value_parser = duration, help = "Time between the signal that ends a replica and its kill [default: that of --drain-timeout]")]
+    #[arg(long, env = "RINGMASTER_REPLICA_STOP_TIMEOUT", value_parser = duration, help = "Time between the signal that ends a replica and its kill [default: that of --drain-timeout, at least 2s]")]
     pub replica_stop_timeout: Option<Duration>,
     #[command(flatten)]
     pub containers: ContainerArgs,
@@ -119,6 +119,11 @@ impl ReplicaArgs {
     /// Returns `true` if the replicas are the user's own servers, which may have a path `/add` too.
     pub(super) fn are_foreign(&self) -> bool {
         self.containers.image.is_some() || self.replica_command.is_some()
+    }
+
+    fn env(&self) -> Vec<String> {
+        let lines = self.replica_env.iter().filter(|line| !line.is_empty());
+        lines.cloned().collect()
     }
 
     /// Returns the name of a given flag that has no meaning for fixed addresses.
@@ -174,11 +179,11 @@ impl ReplicaArgs {
             EngineKind::Process => Ok(ReplicaSource::Process(ProcessSettings {
                 count: replicas,
                 command: self.replica_command.clone(),
-                env: self.replica_env.clone(),
+                env: self.env(),
                 stop_timeout,
             })),
             EngineKind::Docker => {
-                let env = self.replica_env.clone();
+                let env = self.env();
                 let command = self.replica_command.as_deref();
                 let containers = self.containers.check(replicas, env, command, stop_timeout);
                 containers.map(ReplicaSource::Docker)
@@ -236,6 +241,8 @@ fn variable(text: &str) -> Result<String, String> {
             Err(format!("{name} is set for each replica"))
         }
         Some((name, _)) if !name.is_empty() && !text.contains('\0') => Ok(text.to_owned()),
+        // A variable may end in a line feed.
+        None if text.is_empty() => Ok(String::new()),
         _ => Err("is not K=V".to_owned()),
     }
 }

@@ -234,7 +234,7 @@ fn flags_that_do_not_go_together_are_refused() {
         ),
         (
             &["--engine", "docker", "--replica-command", "a 'b"],
-            "--replica-command a 'b: a quote has no end",
+            "--replica-command a 'b: a quote or a backslash has no end",
         ),
         (
             &["--replica-user", "1"],

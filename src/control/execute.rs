@@ -86,11 +86,8 @@ pub(super) async fn execute(
                     result?;
                     query(context, RingQuery::Bound).await
                 }
-                Order::Drain(name) | Order::Ready(name) => {
-                    let names = result?;
-                    let done = replica_report::describe(context, &name).await?;
-                    Ok(drain_output(&names, done))
-                }
+                Order::Drain(name) => describe_drain(context, result, &name, true).await,
+                Order::Ready(name) => describe_drain(context, result, &name, false).await,
                 _ => names_output(result),
             }
         }
@@ -119,6 +116,20 @@ fn to_output(report: Result<Report, OrderError>) -> CommandResult {
     let (lines, message) = report?;
     let json = orders::success(&message);
     Ok(CommandOutput::Report { lines, json })
+}
+
+/// Returns the answer to `drain` and `ready`. A replica that has left meanwhile is not described:
+/// the order was carried out.
+async fn describe_drain(
+    context: &ControlContext,
+    result: OrderResult,
+    name: &ReplicaName,
+    drained: bool,
+) -> CommandResult {
+    let names = result?;
+    let described = replica_report::describe(context, name, drained).await;
+    let done = described.unwrap_or_else(|_| format!("{name} has left meanwhile"));
+    Ok(drain_output(&names, done))
 }
 
 /// Returns the list of `rep` and, behind it, what has become of the replica.

@@ -14,24 +14,24 @@ use crate::ring::{Key, Seat};
 use crate::roster::{Health, Member, Roster};
 
 /// Reason for which a seat serves a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reason {
+#[derive(Clone, Copy)]
+enum Reason<'a> {
     /// The seat is the key's home.
     Home,
-    /// The seat is the key's home, and at its bound: a part goes to the least loaded seat.
+    /// The seat is at its bound: a part goes to the least loaded seat.
     Bound,
-    /// The replica before it is slow.
-    Guard,
+    /// This candidate would serve, and is slow.
+    Guard(Candidate<'a>),
     /// The home is in this state: `drained`, `down`, `suspect` or `empty`.
     State(&'static str),
 }
 
-impl Reason {
+impl Reason<'_> {
     fn as_str(self) -> &'static str {
         match self {
             Self::Home => "home",
             Self::Bound => "bound",
-            Self::Guard => "guard",
+            Self::Guard(_) => "guard",
             Self::State(state) => state,
         }
     }
@@ -126,7 +126,7 @@ pub(super) fn owner_report(key: &[u8], roster: &Roster) -> (Vec<String>, Value) 
 }
 
 /// Returns the seat that serves the key now; `None` if its requests wait for one.
-fn serving<'a>(candidates: &[Candidate<'a>]) -> Option<(Candidate<'a>, Reason)> {
+fn serving<'a>(candidates: &[Candidate<'a>]) -> Option<(Candidate<'a>, Reason<'a>)> {
     let home = *candidates.first()?;
     let accepting = || {
         let candidates = candidates.iter().copied();
@@ -143,14 +143,14 @@ fn serving<'a>(candidates: &[Candidate<'a>]) -> Option<(Candidate<'a>, Reason)> 
             });
     };
     let is_home = first.seat == home.seat;
-    if is_home && first.is_full() {
+    if first.is_full() {
         return Some((first, Reason::Bound));
     }
     if first.is_slow() {
         let quick = || accepting().filter(|candidate| !candidate.is_slow());
         let other = quick().find(|candidate| !candidate.is_full());
         if let Some(other) = other.or_else(|| quick().next()) {
-            return Some((other, Reason::Guard));
+            return Some((other, Reason::Guard(first)));
         }
     }
     Some((first, if is_home { Reason::Home } else { away }))
@@ -167,9 +167,17 @@ fn serving_line(candidates: &[Candidate<'_>], serving: Option<(Candidate<'_>, Re
     let because = match reason {
         Reason::Home => String::new(),
         Reason::Bound => {
-            format!(": {home} is at its bound, and a part goes to the least loaded seat")
+            let full = candidate.label();
+            let away = match candidates.first() {
+                Some(first) if first.seat == seat => String::new(),
+                first => {
+                    let state = seat_state(first.and_then(|first| first.member));
+                    format!("{home} is {state}, ")
+                }
+            };
+            format!(": {away}{full} is at its bound, and a part goes to the least loaded seat")
         }
-        Reason::Guard => format!(": {home} is slow"),
+        Reason::Guard(slow) => format!(": {} is slow", slow.label()),
         Reason::State(state) => format!(": {home} is {state}"),
     };
     format!("serves seat {seat} {name}{because}")
@@ -253,6 +261,16 @@ mod tests {
         );
         assert_eq!(served(|all| slow(&all[0])), at(1, "guard"));
         assert_eq!(served(|all| full(&all[0])), at(0, "bound"));
+        let fallback_is_full = |all: &mut [Member]| {
+            all[0].health = Health::Down;
+            full(&all[1]);
+        };
+        assert_eq!(served(fallback_is_full), at(1, "bound"));
+        let fallback_is_slow = |all: &mut [Member]| {
+            all[0].drained = true;
+            slow(&all[1]);
+        };
+        assert_eq!(served(fallback_is_slow), at(2, "guard"));
         let second_is_full = |all: &mut [Member]| {
             slow(&all[0]);
             full(&all[1]);
@@ -284,5 +302,22 @@ mod tests {
         let line = format!("serves seat {next} S{next}: S{home} is drained");
         assert_eq!(lines.last(), Some(&line));
         assert_eq!(lines[1], format!("seat {home} S{home} drained"));
+        let (roster, order) = members(|all| {
+            all[0].drained = true;
+            slow(&all[1]);
+        });
+        let (lines, _) = owner_report(b"0", &roster);
+        let line = format!(
+            "serves seat {} S{}: S{} is slow",
+            order[2], order[2], order[1]
+        );
+        assert_eq!(lines.last(), Some(&line));
+        let (roster, order) = members(|all| {
+            all[0].health = Health::Down;
+            full(&all[1]);
+        });
+        let (lines, _) = owner_report(b"0", &roster);
+        let because = format!(": S{} is down, S{} is at its bound", order[0], order[1]);
+        assert!(lines.last().unwrap().contains(&because), "{lines:?}");
     }
 }

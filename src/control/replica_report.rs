@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::context::ControlContext;
 use super::ring_report::Report;
-use crate::orders::{FleetSnapshot, OrderError, PastReplica, ReplicaInfo};
+use crate::orders::{FleetSnapshot, OrderError, PastReplica, ReplicaInfo, ReplicaState};
 use crate::roster::ReplicaName;
 
 /// Column heads of the table.
@@ -48,19 +48,23 @@ pub(super) async fn show(
     }
 }
 
-/// Returns the state of the replica called `name` in a sentence, for the answer to `drain` and
-/// `ready`.
+/// Returns the state of the replica called `name` in a sentence, for the answer to `drain` (with
+/// `drained`) and `ready`.
 ///
 /// # Errors
 /// When the replica has left meanwhile, or the fleet has stopped.
 pub(super) async fn describe(
     context: &ControlContext,
     name: &ReplicaName,
+    drained: bool,
 ) -> Result<String, OrderError> {
     let fleet = context.orders.show().await?;
     let replica = fleet.all.iter().find(|replica| replica.name == *name);
     let replica = replica.ok_or_else(|| OrderError::not_found(name))?;
-    let state = replica.state.as_str();
+    let mut state = replica.state.as_str().to_owned();
+    if drained && replica.state != ReplicaState::Drained {
+        state += " and drained";
+    }
     let seat = replica
         .seat
         .map_or_else(String::new, |seat| format!(" in seat {seat}"));

@@ -19,12 +19,12 @@ use super::heartbeat::{self, ProbeKind};
 use super::names;
 use super::plan::{InitialSeat, Plan, Policy, ProbeWording};
 use super::publisher;
-use super::settings::{FleetSettings, HeartbeatSettings, ReplicaSettings};
+use super::settings::{FleetSettings, HeartbeatSettings, Inherited, ReplicaSettings};
 use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
 use crate::roster::{ReplicaName, Roster};
 use adoption::{AdoptionPlan, ProbedContainer, classify};
-use handover::{fill_missing_seats, inherit, inherited_seats};
+use handover::{inherit, inherited_seats};
 
 /// Engine environment, and the plan for the containers that exist in it.
 pub(super) type ExistingContainers = (Environment, AdoptionPlan);
@@ -214,7 +214,12 @@ async fn discover_containers(
         return adoption;
     }
     if let Some(wanted) = environment.inherited_seats() {
-        fill_missing_seats(&mut adoption, wanted, &names::random_name);
+        let seats: Vec<Inherited> = wanted
+            .iter()
+            .map(|seat| Inherited::unnamed(*seat))
+            .collect();
+        inherit(&mut adoption, &seats, &names::random_name);
+        return adoption;
     }
     if !adoption.seats.is_empty() {
         return adoption;

@@ -56,6 +56,17 @@ pub struct Inherited {
     pub drained: bool,
 }
 
+impl Inherited {
+    /// Returns a seat of a balancer that has ended without telling the name of its replica.
+    pub(super) fn unnamed(seat: Seat) -> Self {
+        Self {
+            seat,
+            name: None,
+            drained: false,
+        }
+    }
+}
+
 /// Settings of the fleet.
 #[derive(Clone, Debug)]
 pub struct FleetSettings {

@@ -58,12 +58,12 @@ impl Signals {
                 _ = self.hangup.recv() => {
                     if self.follows_terminal && !has_terminal() {
                         tracing::info!("the terminal was closed");
-                        return;
+                    } else {
+                        if !self.reopens {
+                            tracing::info!("SIGHUP ignored: there is no access-log file to reopen");
+                        }
+                        continue;
                     }
-                    if !self.reopens {
-                        tracing::info!("SIGHUP ignored: there is no access-log file to reopen");
-                    }
-                    continue;
                 }
             }
             let now = Instant::now();

@@ -29,6 +29,27 @@ pub(crate) struct Project {
 impl Project {
     /// `make up`, until it is ready; `None` if there is nothing to do it with.
     pub(crate) fn up(test: &str) -> Option<Self> {
+        let project = Self::with_image(test)?;
+        project.run("make up");
+        project.expect_ready();
+        Some(project)
+    }
+
+    /// The example with an image of one's own, by the lines of its page, until it is ready.
+    pub(crate) fn of_own_image(test: &str) -> Option<Self> {
+        let project = Self::with_image(test)?;
+        project.run(
+            "docker build -q -t own-image \
+             --build-arg BASE=$(sed -n 's/^ARG BASE=//p' docker/Dockerfile) \
+             docker/examples/own-image",
+        );
+        project.compose("-f docker/examples/own-image/compose.yaml up -d");
+        project.expect_ready();
+        Some(project)
+    }
+
+    /// A project that has not begun, whose image is built.
+    fn with_image(test: &str) -> Option<Self> {
         if let Err(missing) = tools() {
             let in_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
             let engine = Path::new("/var/run/docker.sock").exists();
@@ -47,8 +68,6 @@ impl Project {
             control,
         };
         project.build_once();
-        project.run("make up");
-        project.expect_ready();
         Some(project)
     }
 
@@ -154,6 +173,11 @@ impl Project {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Name of the project and of its fleet.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The container of the balancer, also when it has ended.

@@ -127,7 +127,7 @@ fn a_port_that_a_balancer_has_is_said_to_be_its_own() {
     let output = run_to_end(&["serve", "--control", "127.0.0.1:0", "--listen", &listen]);
     let errors = String::from_utf8_lossy(&output.stderr);
     let sentence = format!(
-        "by process {}, ringmaster; 'serve --takeover' replaces it without a pause",
+        "by process {}, ringmaster; 'serve --takeover' with its --control replaces it without a pause",
         first.pid()
     );
     assert!(errors.contains(&sentence), "{errors}");

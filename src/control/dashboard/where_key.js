@@ -17,8 +17,8 @@ function nowServed(serves, home) {
   const other = replicaOf({ ...serves, health: "up" });
   switch (serves.why) {
     case "home": return "";
-    case "bound": return " It is at its bound, and a part goes to the least loaded replica.";
-    case "guard": return ` It is slow, so ${other} serves the key now.`;
+    case "bound": return ` Now ${other} serves the key; it is at its bound, and a part goes to the least loaded replica.`;
+    case "guard": return ` A replica before it is slow, so ${other} serves the key now.`;
     default: return ` It is ${home.health}, so ${other} serves the key now.`;
   }
 }

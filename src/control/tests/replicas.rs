@@ -187,7 +187,10 @@ fn orders_reach_the_fleet_from_both_protocols() {
         let mut text = "N 3\nS1\nS2\nS3\n".to_owned();
         let mut rep = rep.clone();
         if let Order::Drain(_) | Order::Ready(_) = order {
-            let done = "S2 in seat 2 is up; 2 requests are under way";
+            let done = match order {
+                Order::Drain(_) => "S2 in seat 2 is up and drained; 2 requests are under way",
+                _ => "S2 in seat 2 is up; 2 requests are under way",
+            };
             text += &format!("{done}\n");
             rep["message"]["done"] = done.into();
         }

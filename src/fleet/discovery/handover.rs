@@ -1,5 +1,5 @@
-//! Seats that are inherited from a balancer during a takeover. Its list wins over the containers
-//! that are found, because it knows which seats are wanted, and in which order.
+//! Seats that are inherited from a balancer, during a takeover or after a crash. Its list wins over
+//! the containers that are found, because it knows which seats are wanted, and in which order.
 //!
 //! Pure. A container in a seat that is not wanted any more was already being removed, and is
 //! discarded.
@@ -10,7 +10,6 @@ use super::adoption::AdoptionPlan;
 use crate::fleet::events::ReplicaEvent;
 use crate::fleet::plan::InitialSeat;
 use crate::fleet::settings::Inherited;
-use crate::ring::Seat;
 use crate::roster::ReplicaName;
 
 /// Returns these seats for replicas that are to be started. A seat without a name gets one from
@@ -78,29 +77,12 @@ pub(super) fn inherit(
     adoption.lost.retain(is_wanted);
 }
 
-/// Adds the `wanted` seats of a balancer that was killed, of whose containers none is left.
-pub(super) fn fill_missing_seats(
-    adoption: &mut AdoptionPlan,
-    wanted: &BTreeSet<Seat>,
-    draw: &dyn Fn() -> ReplicaName,
-) {
-    let present: BTreeSet<Seat> = adoption.seats.iter().map(|seat| seat.seat).collect();
-    let names = adoption.seats.iter().map(|seat| seat.name.clone());
-    let standbys = adoption.standbys.iter().map(|(name, _)| name.clone());
-    let mut taken: BTreeSet<ReplicaName> = names.chain(standbys).collect();
-    for seat in wanted.difference(&present) {
-        tracing::info!("seat {seat} gets a replica: it was wanted, and nothing is left of it");
-        let name = new_name(&mut taken, draw);
-        adoption.seats.push(InitialSeat::new(*seat, name, None));
-    }
-    adoption.seats.sort_by_key(|seat| seat.seat);
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::adoption::{classify, found};
     use super::*;
     use crate::fleet::engine::FoundContainer;
+    use crate::ring::Seat;
     use std::cell::Cell;
 
     fn inherited(seat: u32, name: &str, drained: bool) -> Inherited {

@@ -156,7 +156,6 @@ impl Replica {
     /// Records an answered heartbeat.
     pub(super) fn record_answer(&mut self, now: Instant) {
         self.excuse_misses();
-        self.failures.clear();
         self.silence_reported = false;
         self.last_ok = Some(now);
     }
@@ -165,6 +164,7 @@ impl Replica {
     pub(super) fn excuse_misses(&mut self) {
         self.misses = 0;
         self.silence = None;
+        self.failures.clear();
     }
 
     /// Counts a heartbeat with a wrong answer. If the replica was skipped for silence before, the

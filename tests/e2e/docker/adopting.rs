@@ -1,7 +1,7 @@
 //! A balancer that was killed and comes back finds its containers, and two of one fleet never meet.
 
 use crate::support::{
-    FakeDocker, FaultMode, Ringmaster, Signal, TEST_TIMEOUT, end_of, eventually, signal,
+    Client, FakeDocker, FaultMode, Ringmaster, Signal, TEST_TIMEOUT, end_of, eventually, signal,
 };
 
 fn ids(engine: &FakeDocker) -> Vec<String> {
@@ -105,6 +105,24 @@ fn after_a_crash_of_everything_n_is_what_was_wanted_last() {
     expect_recorded(&engine, "2,3,4");
     assert!(program.stop().success());
     assert!(engine.containers().is_empty());
+}
+
+#[test]
+fn a_crash_during_a_removal_does_not_undo_it() {
+    let engine = FakeDocker::start();
+    let program = engine.balancer(&["--replicas", "3"]);
+    let stop = format!("POST /containers/{}/stop", engine.container("S3").id);
+    engine.inject(&stop, FaultMode::Held, 1);
+    let mut order = Client::connect(program.control);
+    order.send("scale 2\n");
+    expect_recorded(&engine, "1,2");
+    assert!(engine.container("S3").pid.is_some(), "it is being stopped");
+    program.kill();
+    let program = engine.balancer(&[]);
+    assert_eq!(program.rep(), ["S1", "S2"]);
+    eventually(TEST_TIMEOUT, "its container is removed", || {
+        !engine.containers().iter().any(|one| one.name == "S3")
+    });
 }
 
 #[test]

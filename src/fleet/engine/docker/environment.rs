@@ -78,7 +78,10 @@ impl Environment {
         match environment.find_containers().await {
             Ok(found) => environment.found = found,
             Err(err) => {
-                environment.release().await;
+                // The next start needs the seats in the lock of a balancer that has crashed.
+                if environment.lock.inherited.is_none() {
+                    environment.release().await;
+                }
                 // An empty list would mean to start all replicas again.
                 bail!("cannot tell which replicas are there: {err}");
             }

@@ -5,7 +5,7 @@
 
 use anyhow::bail;
 use bollard::auth::DockerCredentials;
-use docker_credential::DockerCredential;
+use docker_credential::{CredentialRetrievalError, DockerCredential};
 use tokio::task::spawn_blocking;
 
 use super::api::{Api, ApiError};
@@ -58,8 +58,12 @@ async fn pull_image(api: &Api, name: &str) -> Result<(), ApiError> {
 fn credentials(registry: &str) -> Option<DockerCredentials> {
     let found = match docker_credential::get_credential(registry) {
         Ok(found) => found,
+        Err(
+            CredentialRetrievalError::ConfigNotFound
+            | CredentialRetrievalError::NoCredentialConfigured,
+        ) => return None,
         Err(err) => {
-            tracing::debug!("no credentials for {registry}: {err}");
+            tracing::warn!("cannot read the credentials for {registry}, pulling without: {err}");
             return None;
         }
     };
@@ -82,6 +86,7 @@ fn credentials(registry: &str) -> Option<DockerCredentials> {
 /// Returns the registry of an image: its first part, if that can be the name of a host.
 fn registry_of(image: &str) -> &str {
     match image.split_once('/') {
+        Some(("docker.io" | "index.docker.io" | "registry-1.docker.io", _)) => HUB,
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
         _ => HUB,
     }
@@ -105,6 +110,7 @@ mod tests {
         for (image, registry) in [
             ("nginx", HUB),
             ("library/nginx:1", HUB),
+            ("docker.io/me/app:1", HUB),
             ("ghcr.io/a/b", "ghcr.io"),
             ("localhost/a", "localhost"),
             ("10.0.0.1:5000/a:2", "10.0.0.1:5000"),

@@ -79,9 +79,9 @@ impl Lock {
             match api.create(&name, body).await {
                 Ok(id) => match take_next_lock(api, template, &this, handed_over_by).await {
                     Ok(next) => return Ok(held_as(id, wanted, next.or(inherited))),
-                    Err(owner) => {
+                    Err(err) => {
                         let _ = api.remove(&id).await;
-                        bail!("{}", describe_rival(&owner, fleet, &name));
+                        return Err(err);
                     }
                 },
                 Err(ApiError::Conflict(_) | ApiError::Indeterminate(_)) => {}
@@ -107,7 +107,7 @@ impl Lock {
                 "has ended"
             };
             tracing::info!("took over the lock of {}, which {reason}", owner.describe());
-            inherited = held.labels.wanted.clone();
+            inherited = held.labels.wanted.clone().or(inherited);
             // The next attempt shows whether this worked.
             let _ = api.remove(&held.id).await;
         }

@@ -165,7 +165,11 @@ impl ContainerTemplate {
         let options = &self.options;
         let (folder, limit) = SCRATCH_MOUNT;
         let mut tmpfs = HashMap::from([(folder.to_owned(), limit.to_owned())]);
-        tmpfs.extend(options.tmpfs.iter().cloned());
+        // Without options of its own `/tmp` keeps its limit.
+        let is_default = |path: &str, given: &str| path == folder && given.is_empty();
+        let more = options.tmpfs.iter();
+        let more = more.filter(|(path, given)| !is_default(path, given));
+        tmpfs.extend(more.cloned());
         HostConfig {
             network_mode: Some(self.network.clone()),
             // The fleet replaces dead replicas; the engine must not restart them as well.

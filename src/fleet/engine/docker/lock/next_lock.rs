@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
+use anyhow::bail;
 use tokio::time::sleep;
 
-use super::owner::{LockOwner, owner_of};
+use super::owner::{LockOwner, describe_rival, owner_of};
 use crate::fleet::engine::docker::api::{Api, ApiError};
 use crate::fleet::engine::docker::container_id::ContainerId;
 use crate::fleet::engine::docker::spec::ContainerTemplate;
@@ -54,22 +55,25 @@ pub(super) async fn replace(
 /// seats of that lock, if there was one.
 ///
 /// # Errors
-/// The owner, if it is replacing its lock just now.
+/// A sentence, when its owner is replacing its lock just now, or the engine does not answer.
 pub(super) async fn take_next_lock(
     api: &Api,
     template: &ContainerTemplate,
     this: &LockOwner,
     handed_over_by: Option<u32>,
-) -> Result<Option<WantedSeats>, LockOwner> {
-    let Ok(next) = api.inspect(&template.next_lock_name()).await else {
-        return Ok(None);
+) -> anyhow::Result<Option<WantedSeats>> {
+    let (fleet, name) = (&template.fleet, template.next_lock_name());
+    let next = match api.inspect(&name).await {
+        Ok(next) => next,
+        Err(ApiError::Missing(_)) => return Ok(None),
+        Err(err) => bail!("cannot inspect the lock {name} of fleet {fleet}: {err}"),
     };
     let Ok(owner) = owner_of(&next, template) else {
         return Ok(None);
     };
     let handed_over = handed_over_by.is_some_and(|pid| owner.is_process(pid));
     if owner != *this && !handed_over && !owner.has_ended(this, api).await {
-        return Err(owner);
+        bail!("{}", describe_rival(&owner, fleet, &name));
     }
     // A lock that is left is removed before the next replacement.
     let _ = api.remove(&next.id).await;
