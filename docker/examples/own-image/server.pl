@@ -4,15 +4,12 @@ use strict;
 use warnings;
 use IO::Socket::INET;
 
-my $stopped = 0;
-$SIG{INT} = sub { $stopped = 1 };
+$SIG{INT} = sub { exit 0 };
 
 my $listener = IO::Socket::INET->new(LocalPort => 8080, Listen => 64, ReuseAddr => 1)
     or die "cannot listen on port 8080: $!";
 
-until ($stopped) {
-    # A signal interrupts the wait.
-    my $client = $listener->accept or next;
+while (my $client = $listener->accept) {
     my $request = <$client> // '';
     while (my $field = <$client>) { last if $field =~ /^\r?\n$/ }
     my $body = $request =~ m{^GET /healthz } ? "well\n" : visit();
@@ -23,8 +20,10 @@ until ($stopped) {
 
 # Counts a visit in the volume that all replicas share.
 sub visit {
-    open my $visits, '>>', '/data/visits' or return "cannot write: $!\n";
+    open my $visits, '+>>', '/data/visits' or return "cannot write: $!\n";
     print $visits "$ENV{REPLICA_NAME}\n";
+    seek $visits, 0, 0;
+    my $count = () = <$visits>;
     close $visits;
-    return "$ENV{REPLICA_NAME} in seat $ENV{SERVER_ID}, visit " . -s('/data/visits') . "\n";
+    return "$ENV{REPLICA_NAME} in seat $ENV{SERVER_ID}, visit $count\n";
 }
