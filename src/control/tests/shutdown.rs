@@ -39,11 +39,10 @@ fn a_running_answer_is_completed_at_shutdown() {
         call.reply.send(Ok(Vec::new())).unwrap();
     }
     assert_eq!(rest(text), "N 0\n\n");
+    // The port may be closed before this connection hears of the stop, and the answer then lacks
+    // `Connection: close`. In any case the connection ends after it.
     let answer = rest(http);
-    assert!(
-        answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[test]
