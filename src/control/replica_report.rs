@@ -52,7 +52,7 @@ pub(super) async fn show(
 /// `drained`) and `ready`.
 ///
 /// # Errors
-/// When the replica has left meanwhile, or the fleet has stopped.
+/// The replica has left meanwhile, or the fleet has stopped.
 pub(super) async fn describe(
     context: &ControlContext,
     name: &ReplicaName,

@@ -65,7 +65,10 @@ impl RosterView {
     /// Merges the counts of all workers into `load`.
     pub(super) fn merge_loads(&self, load: &mut LoadView) {
         load.merge(self.upstreams.iter().map(|upstream| upstream.requests()));
-        self.publish_full(load);
+        // Without a bound no replica is full, which the last update has published.
+        if !self.roster.bound.is_off() {
+            self.publish_full(load);
+        }
     }
 
     /// Publishes which replicas are at their bound, for `where`.

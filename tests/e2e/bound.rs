@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::ring::{servers, with_id};
-use crate::support::{Load, Ringmaster, exclusive_load, six_digits};
+use crate::support::{Load, Ringmaster, TEST_TIMEOUT, eventually, exclusive_load, six_digits};
 
 #[test]
 fn no_replica_gets_more_than_5_percent_above_the_mean() {
@@ -37,6 +37,24 @@ fn a_popular_key_is_shared_and_stays_at_home_without_a_bound() {
         let answered = BTreeSet::from_iter(servers(program.listen, ids));
         assert_eq!(answered.len(), seats, "--bound {bound}");
     }
+}
+
+#[test]
+fn where_names_the_bound_while_the_home_is_full_and_not_without_a_bound() {
+    let program = Ringmaster::start(&["--bound", "1.03", "--workers", "1"]);
+    let (key, bound) = (
+        six_digits(1),
+        "is at its bound, and a part goes to the least loaded seat",
+    );
+    let ask = || program.command(&format!("where {key}"));
+    assert!(!ask().contains(bound), "{}", ask());
+    // A worker publishes it with each merge of the loads, after every 64 of its requests.
+    eventually(TEST_TIMEOUT, bound, || {
+        servers(program.listen, std::iter::repeat_n(with_id(key), 64));
+        ask().contains(bound)
+    });
+    program.command("bound 0");
+    assert!(!ask().contains(bound), "{}", ask());
 }
 
 #[test]

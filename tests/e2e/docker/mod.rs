@@ -9,4 +9,5 @@ mod foreign_containers;
 mod manual_changes;
 mod options;
 mod real;
+mod recorded_seats;
 mod starting;

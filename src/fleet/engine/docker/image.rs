@@ -19,7 +19,7 @@ const HUB: &str = "https://index.docker.io/v1/";
 /// Returns the image of this name, pulled as `pull` says.
 ///
 /// # Errors
-/// When the engine does not have it in the end, or cannot be asked.
+/// The engine does not answer, or has no such image even after the pull.
 pub(super) async fn find_image(
     api: &Api,
     name: &str,

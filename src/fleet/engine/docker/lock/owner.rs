@@ -159,7 +159,7 @@ pub(super) fn describe_rival(owner: &LockOwner, fleet: &str, lock_name: &str) ->
 /// Returns the owner of a lock.
 ///
 /// # Errors
-/// When the container is not a lock of the fleet.
+/// The container is no lock of the fleet.
 pub(super) fn owner_of(
     held: &ContainerInfo,
     template: &ContainerTemplate,
