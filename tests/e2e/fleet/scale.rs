@@ -66,6 +66,8 @@ fn a_removed_replica_finishes_its_requests(engine: Engine) {
     order.send("rm 1 S2\n");
     // The order waits: the leaving replica is still listed, and alive, but off the ring.
     assert!(!order.has_bytes_within(Duration::from_millis(100)));
+    // The line is written when every worker has the ring without it.
+    program.expect_log("replica S2 leaves seat 2");
     assert_eq!(program.rep(), ["S1", "S2", "S3"]);
     assert!(!is_gone(victim));
     for id in (0..40).map(six_digits) {
