@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use clap::ArgAction;
 use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
 
+use super::parsers::first_given;
 use crate::fleet::{ContainerOptions, PullPolicy};
 
 /// Modes of a volume, as the engine knows them.
@@ -102,14 +103,13 @@ impl ContainerOptionArgs {
             (!self.replica_labels.is_empty(), "--replica-label"),
             (self.replica_stop_signal.is_some(), "--replica-stop-signal"),
         ];
-        let given = given.iter().find(|(given, _)| *given);
-        given.map(|(_, flag)| *flag)
+        first_given(&given)
     }
 
     /// Returns the options, with the words of `command` in the place of the image's command.
     ///
     /// # Errors
-    /// A sentence, when the command has a quote without its end.
+    /// A sentence, when the command has no word, or a quote without its end.
     pub(super) fn check(&self, command: Option<&str>) -> Result<ContainerOptions, String> {
         let words = command.map(|command| match shlex::split(command) {
             Some(words) if !words.is_empty() => Ok(words),

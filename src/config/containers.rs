@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 
 use super::container_options::ContainerOptionArgs;
+use super::parsers::first_given;
 use crate::fleet::{ContainerSettings, Image};
 use crate::roster::ReplicaName;
 
@@ -95,10 +96,7 @@ impl ContainerArgs {
             (self.on_exit == OnExit::Keep, "--on-exit keep"),
             (self.trust_gateway, "--trust-gateway"),
         ];
-        let given = given.iter().find(|(given, _)| *given);
-        given
-            .map(|(_, flag)| *flag)
-            .or_else(|| self.options.given())
+        first_given(&given).or_else(|| self.options.given())
     }
 
     /// Checks the flags for `count` replicas, with these variables and this command.

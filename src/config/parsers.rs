@@ -135,3 +135,8 @@ pub(super) fn host(text: &str) -> Result<String, String> {
         Err("must be a host name or an IP address, with :PORT behind it if it needs one".to_owned())
     }
 }
+/// Returns the name of the first flag in a list of flags that is given.
+pub(super) fn first_given(flags: &[(bool, &'static str)]) -> Option<&'static str> {
+    let given = flags.iter().find(|(is_given, _)| *is_given);
+    given.map(|(_, flag)| *flag)
+}

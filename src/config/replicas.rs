@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::containers::ContainerArgs;
-use super::parsers::duration;
+use super::parsers::{duration, first_given};
 use crate::fleet::{ContainerSettings, ProcessSettings};
 use crate::roster::ReplicaName;
 
@@ -138,8 +138,7 @@ impl ReplicaArgs {
             (!self.replica_env.is_empty(), "--replica-env"),
             (self.standby > 0, "--standby"),
         ];
-        let given = given.iter().find(|(given, _)| *given);
-        given.map(|(_, flag)| *flag)
+        first_given(&given)
     }
 
     /// Checks the combination of the flags.

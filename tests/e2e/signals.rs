@@ -117,6 +117,11 @@ impl OnTerminal {
             .expect("an address")
     }
 
+    fn pid(&self) -> u32 {
+        let pid = std::fs::read_to_string(&self.pid_file).expect("its process ID");
+        pid.trim().parse().expect("a number")
+    }
+
     /// Ends `script`, which holds the other end of the terminal.
     fn close(&mut self) {
         self.terminal.kill().expect("a kill");
@@ -125,6 +130,21 @@ impl OnTerminal {
 
     fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        // Both may have ended already.
+        let _ = self.terminal.kill();
+        let _ = self.terminal.wait();
+        let pid = std::fs::read_to_string(&self.pid_file).unwrap_or_default();
+        if let Some(pid) = pid.trim().parse().ok().filter(|pid| !is_gone(*pid)) {
+            signal(pid, Signal::KILL);
+        }
+        for path in [&self.log, &self.ready_file, &self.pid_file] {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
@@ -154,8 +174,7 @@ fn nohup_keeps_the_program_when_its_terminal_ends() {
     let line = "SIGHUP ignored";
     eventually(TEST_TIMEOUT, line, || program.log().contains(line));
     assert_eq!(exchange(listen, GET).text(), "ok");
-    let pid = std::fs::read_to_string(&program.pid_file).expect("its process ID");
-    let pid = pid.trim().parse().expect("a number");
+    let pid = program.pid();
     signal(pid, Signal::TERM);
     eventually(TEST_TIMEOUT, "its end", || is_gone(pid));
 }
