@@ -13,15 +13,19 @@ use crate::roster::ReplicaName;
 use crate::suggest::nearest;
 use crate::terminal;
 
+mod error;
 mod order;
 mod queue;
+mod replacement;
 mod replica_info;
 
-pub use order::{
-    ChangeRequest, MAX_QUEUED_ORDERS, Order, OrderCall, OrderError, OrderResult, ReplaceTarget,
-};
+pub use error::{MAX_QUEUED_ORDERS, OrderError};
+pub use order::{ChangeRequest, Order, OrderCall, OrderResult};
 pub use queue::{OrderQueue, OrderReceiver, ReplicaNames, order_queue};
-pub use replica_info::{FleetSnapshot, PastReplica, ReplicaInfo, ReplicaState};
+pub use replacement::{
+    DEFAULT_MONITOR, ReplaceOptions, ReplacePace, ReplaceRequest, ReplaceTarget, VersionRequest,
+};
+pub use replica_info::{FleetSnapshot, PastReplica, ReplacementInfo, ReplicaInfo, ReplicaState};
 
 /// Maximum length of a request body on the admin paths, in bytes; a longer one gets 413.
 pub const MAX_ORDER_BODY: usize = 64 * 1024;

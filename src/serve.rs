@@ -271,6 +271,8 @@ fn control_context(known: ControlDeps, fleet: &Fleet) -> control::ControlContext
             answered: status.answered,
             up: status.up,
             standbys: status.standbys,
+            versions: status.versions,
+            replacing: status.replacing,
         }
     };
     let readiness = fleet.readiness();

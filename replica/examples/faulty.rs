@@ -5,6 +5,8 @@
 //! - `GET /fault/WORD` sets the fault: `none`, `slow`, `http_500`, `not_http` or `oom`.
 //! - At start it sends its name to the address in `FAULTY_SCRIPT_ADDR` and receives its first
 //!   fault: `none`, `exit_at_start` or `exit_soon`.
+//! - With `FAULTY_UNHEALTHY` it answers heartbeats with 503, and with `FAULTY_LIFETIME_MS` it exits
+//!   after so many milliseconds.
 //! - With `FAULTY_FOREIGN` its heartbeat replies lack the fields of the bundled replica.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -42,6 +44,16 @@ fn main() {
         Some(Ok(start_fault)) if start_fault == "exit_soon" => set_fault("exit_soon"),
         Some(Err(err)) => eprintln!("faulty: the script is unreachable: {err}"),
         _ => {}
+    }
+    if variable("FAULTY_UNHEALTHY").is_some() {
+        set_fault("http_503");
+    }
+    if let Some(millis) = variable("FAULTY_LIFETIME_MS") {
+        let lifetime = Duration::from_millis(millis.parse().expect("milliseconds"));
+        thread::spawn(move || {
+            thread::sleep(lifetime);
+            exit(5);
+        });
     }
     let listen = variable("REPLICA_LISTEN").unwrap_or_else(|| "0.0.0.0:5000".to_owned());
     let listener = TcpListener::bind(listen).expect("an address to listen on");
@@ -94,6 +106,7 @@ fn serve(stream: &TcpStream, number: &str, name: &str) -> std::io::Result<()> {
             }
             "/heartbeat" => match fault() {
                 "http_500" => answer(stream, "500 Internal Server Error", "", "")?,
+                "http_503" => answer(stream, "503 Service Unavailable", "", "")?,
                 "not_http" => return (&*stream).write_all(b"SSH-2.0-none\r\n"),
                 fault => {
                     let fields = match std::env::var_os("FAULTY_FOREIGN") {

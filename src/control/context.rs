@@ -86,4 +86,8 @@ pub struct FleetCounts {
     pub up: usize,
     /// Warm replicas without a seat.
     pub standbys: usize,
+    /// Distinct versions that the replicas in seats run.
+    pub versions: usize,
+    /// `true` if a replacement is under way.
+    pub replacing: bool,
 }

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::command::{COMMANDS, CommandSpec, ControlCommand, FOOTNOTE};
 use super::context::ControlContext;
-use super::ring_query::RingQuery;
+use super::ring_query::{PlannedChange, RingQuery};
 use super::ring_report::{self, Report};
-use super::{replica_report, stats};
+use super::{replace_report, replica_report, stats};
 use crate::fleet::Event;
 use crate::orders::{self, Order, OrderError, OrderResult};
 use crate::roster::ReplicaName;
@@ -108,7 +108,12 @@ pub(super) async fn execute(
 }
 
 async fn query(context: &ControlContext, question: RingQuery) -> CommandResult {
-    let report = ring_report::query(context, question).await;
+    let report = match &question {
+        RingQuery::Plan(PlannedChange::Replace(request)) => {
+            replace_report::plan(context, request).await
+        }
+        _ => ring_report::query(context, question).await,
+    };
     to_output(report.map_err(OrderError::invalid))
 }
 

@@ -22,6 +22,7 @@ mod journal_follower;
 mod key_report;
 mod limits;
 mod metrics;
+mod replace_report;
 mod replica_report;
 pub mod ring_query;
 mod ring_report;

@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 
 use super::context::ControlContext;
 use super::ring_report::Report;
-use crate::orders::{FleetSnapshot, OrderError, PastReplica, ReplicaInfo, ReplicaState};
+use crate::orders::{
+    FleetSnapshot, OrderError, PastReplica, ReplacementInfo, ReplicaInfo, ReplicaState,
+};
 use crate::roster::ReplicaName;
 
 /// Column heads of the table.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
     "SEAT",
     "NAME",
     "STATE",
@@ -24,6 +26,7 @@ const COLUMNS: [&str; 9] = [
     "DEATHS",
     "HEARTBEAT",
     "IN_FLIGHT",
+    "VERSION",
 ];
 
 /// Head of the last column, which is there only if a replica has a reason.
@@ -86,8 +89,8 @@ fn find_replica<'a>(replicas: &'a [ReplicaInfo], name: &ReplicaName) -> Option<&
     })
 }
 
-fn table(FleetSnapshot { at, all: replicas }: &FleetSnapshot) -> Report {
-    let now = *at;
+fn table(fleet: &FleetSnapshot) -> Report {
+    let (now, replicas) = (fleet.at, &fleet.all);
     let mut rows = vec![COLUMNS.map(str::to_owned).to_vec()];
     rows.extend(replicas.iter().map(|replica| cells(replica, now).to_vec()));
     if replicas.iter().any(|replica| replica.reason.is_some()) {
@@ -107,7 +110,8 @@ fn table(FleetSnapshot { at, all: replicas }: &FleetSnapshot) -> Report {
             .collect();
         cells.join("  ").trim_end().to_owned()
     };
-    let lines = rows.iter().map(line).collect();
+    let mut lines: Vec<String> = rows.iter().map(line).collect();
+    lines.extend(fleet.replacement.iter().map(ToString::to_string));
     let listed = replicas
         .iter()
         .filter(|replica| replica.in_rep_list)
@@ -116,7 +120,19 @@ fn table(FleetSnapshot { at, all: replicas }: &FleetSnapshot) -> Report {
         .iter()
         .map(|replica| to_json(replica, now))
         .collect();
-    (lines, json!({"N": listed, "replicas": values}))
+    let replacement = fleet.replacement.as_ref().map(replacement_json);
+    let json = json!({"N": listed, "replicas": values, "replacement": replacement});
+    (lines, json)
+}
+
+fn replacement_json(replacement: &ReplacementInfo) -> Value {
+    json!({
+        "version": replacement.version,
+        "back": replacement.back,
+        "done": replacement.done,
+        "total": replacement.total,
+        "failures": replacement.failures,
+    })
 }
 
 /// Returns the values of a replica in the order of [`COLUMNS`], with a dash for a missing value.
@@ -135,6 +151,7 @@ fn cells(replica: &ReplicaInfo, now: SystemTime) -> [String; COLUMNS.len()] {
         replica.deaths.to_string(),
         or_dash(heartbeat),
         replica.in_flight.to_string(),
+        or_dash(replica.version.clone()),
     ]
 }
 
@@ -187,6 +204,7 @@ fn to_json(replica: &ReplicaInfo, now: SystemTime) -> Value {
         "deaths": replica.deaths,
         "heartbeat_ms": replica.heartbeat.map(millis),
         "in_flight": replica.in_flight,
+        "version": replica.version,
         "listed": replica.in_rep_list,
         "reason": replica.reason,
         "past": past.collect::<Vec<_>>(),

@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::command::arguments::parse_int;
 use crate::load::LoadBound;
-use crate::orders::ChangeRequest;
+use crate::orders::{ChangeRequest, ReplaceRequest};
 use crate::ring::Spec;
 
 /// Longest key, in bytes.
@@ -40,6 +40,8 @@ pub enum PlannedChange {
     Ring(Spec),
     /// New bound.
     Bound(LoadBound),
+    /// New replicas in the same seats.
+    Replace(ReplaceRequest),
 }
 
 /// The words that `plan` takes.
@@ -50,6 +52,7 @@ impl fmt::Display for PlannedChange {
             Self::Rm(change) => ("rm", change),
             Self::Ring(spec) => return write!(f, "ring {spec}"),
             Self::Bound(bound) => return write!(f, "bound {bound}"),
+            Self::Replace(request) => return write!(f, "{request}"),
         };
         write!(f, "{word} {}", change.n)?;
         let mut names = change.names.iter();

@@ -130,6 +130,8 @@ fn plan_report(
             }
             roster.ring.reseated(&rest)
         }
+        // No key moves. `replace_report` answers this from the fleet.
+        PlannedChange::Replace(_) => Ok(Arc::clone(&roster.ring)),
     };
     let after = after.map_err(|err| err.to_string())?;
     let forecast = Forecast::between(&*roster.ring, &*after);

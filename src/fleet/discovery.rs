@@ -5,29 +5,25 @@
 //! parent.
 
 mod adoption;
+mod containers;
 mod handover;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context as _;
-use tokio::task::JoinSet;
-
-use super::engine::{Environment, FoundContainer, FoundState, Management};
-use super::heartbeat::{self, ProbeKind};
+use super::engine::Management;
+use super::heartbeat::ProbeKind;
 use super::names;
 use super::plan::{InitialSeat, Plan, Policy, ProbeWording};
 use super::publisher;
-use super::settings::{FleetSettings, HeartbeatSettings, Inherited, ReplicaSettings};
+use super::settings::{FleetSettings, ReplicaSettings};
+use super::version::{Program, Version};
 use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
 use crate::roster::{ReplicaName, Roster};
-use adoption::{AdoptionPlan, ProbedContainer, classify};
-use handover::{inherit, inherited_seats};
-
-/// Engine environment, and the plan for the containers that exist in it.
-pub(super) type ExistingContainers = (Environment, AdoptionPlan);
+pub(super) use containers::ExistingContainers;
+use handover::inherited_seats;
 
 /// The discovered fleet, and the plan for it.
 #[derive(Debug)]
@@ -83,11 +79,10 @@ pub fn discover(settings: FleetSettings) -> anyhow::Result<Discovery> {
     settings.check()?;
     let now = Instant::now();
     let policy = policy(&settings);
-    let numbered = |count: usize| (1..=count).filter_map(|n| format!("S{n}").parse().ok());
     let (mut plan, containers) = match &settings.replicas {
         ReplicaSettings::Process { wanted, .. } => {
             let seats = match &settings.seats {
-                None => new_seats(numbered(wanted.count)),
+                None => new_seats(names::first_names(wanted.count)),
                 Some(seats) => inherited_seats(seats, &names::random_name),
             };
             (Plan::resume(policy, &seats, &[], now)?, None)
@@ -106,6 +101,7 @@ pub fn discover(settings: FleetSettings) -> anyhow::Result<Discovery> {
                     seat,
                     name: name.clone(),
                     addr: Some(*addr),
+                    version: None,
                     drained: inherited(name).is_some_and(|inherited| inherited.drained),
                     serves: inherited(name).is_some(),
                 });
@@ -115,28 +111,8 @@ pub fn discover(settings: FleetSettings) -> anyhow::Result<Discovery> {
             )
         }
         ReplicaSettings::Docker(wanted) => {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .context("no event loop for the discovery")?;
-            let names: Vec<ReplicaName> = numbered(wanted.count).collect();
-            runtime.block_on(async {
-                let environment = Environment::survey(wanted, settings.taken_over_from).await?;
-                let adoption = discover_containers(&environment, names, &settings).await;
-                let (count, seats) = (wanted.count, adoption.seats.len());
-                if count != seats && settings.seats.is_none() {
-                    tracing::warn!(
-                        "{count} replicas are configured; {seats} seats of an earlier run are kept instead"
-                    );
-                }
-                match Plan::resume(policy, &adoption.seats, &adoption.standbys, now) {
-                    Ok(plan) => Ok::<_, anyhow::Error>((plan, Some((environment, adoption)))),
-                    Err(err) => {
-                        environment.release().await;
-                        Err(err.into())
-                    }
-                }
-            })?
+            let (plan, existing) = containers::discover(&settings, wanted, policy, now)?;
+            (plan, Some(existing))
         }
     };
     if settings.taken_over_from.is_some() {
@@ -167,6 +143,14 @@ fn policy(settings: &FleetSettings) -> Policy {
         drain_timeout: settings.drain_timeout,
         max_replicas: settings.max_replicas,
         standbys: settings.standbys,
+        version: match &settings.replicas {
+            ReplicaSettings::Process { wanted, .. } => Some(Version::new(match &wanted.command {
+                Some(command) => Program::Command(command.clone()),
+                None => Program::Bundled,
+            })),
+            // The image of containers is looked up later.
+            ReplicaSettings::Docker(_) | ReplicaSettings::Fixed(_) => None,
+        },
         wording: wording(settings),
         keep: matches!(&settings.replicas, ReplicaSettings::Docker(wanted) if wanted.keep),
     }
@@ -199,63 +183,4 @@ fn new_seats(names: impl Iterator<Item = ReplicaName>) -> Vec<InitialSeat> {
         .zip(names)
         .map(|(seat, name)| InitialSeat::new(seat, name, None));
     seats.collect()
-}
-
-/// Decides what becomes of the containers that exist. Without any, the seats begin with `names`.
-async fn discover_containers(
-    environment: &Environment,
-    names: Vec<ReplicaName>,
-    settings: &FleetSettings,
-) -> AdoptionPlan {
-    let probed = probe_all(&environment.found, settings.heartbeat.as_ref()).await;
-    let mut adoption = classify(probed, settings.standbys, names::random_name);
-    if let Some(seats) = &settings.seats {
-        inherit(&mut adoption, seats, &names::random_name);
-        return adoption;
-    }
-    if let Some(wanted) = environment.inherited_seats() {
-        let seats: Vec<Inherited> = wanted
-            .iter()
-            .map(|seat| Inherited::unnamed(*seat))
-            .collect();
-        inherit(&mut adoption, &seats, &names::random_name);
-        return adoption;
-    }
-    if !adoption.seats.is_empty() {
-        return adoption;
-    }
-    for (seat, name) in (1..).map(Seat).zip(names) {
-        let name = if environment.is_free(name.as_ref()).await {
-            name
-        } else {
-            let other = names::random_name();
-            tracing::warn!(
-                "a container that is not ours has the name of {name}: seat {seat} begins with {other}"
-            );
-            other
-        };
-        adoption.seats.push(InitialSeat::new(seat, name, None));
-    }
-    adoption
-}
-
-/// Sends one heartbeat to each running container.
-async fn probe_all(
-    found: &[FoundContainer],
-    heartbeat: Option<&HeartbeatSettings>,
-) -> Vec<ProbedContainer> {
-    let mut probes = JoinSet::new();
-    for found in found.iter().cloned() {
-        let heartbeat = heartbeat.cloned();
-        probes.spawn(async move {
-            let answer = match (&found.state, heartbeat) {
-                (FoundState::Runs(addr), Some(HeartbeatSettings { probe, timeout, .. })) => {
-                    heartbeat::identify(*addr, &probe, timeout).await
-                }
-                _ => None,
-            };
-            (found, answer)
-        });
-    }
-    probes.join_all().await
 }

@@ -10,13 +10,14 @@ mod environment;
 mod heartbeats;
 mod inbox;
 mod pending_orders;
+mod preparation;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until};
 
 use super::engine::{Engine, Management};
@@ -28,7 +29,7 @@ use crate::roster::ReplicaId;
 use crate::stats::CounterRegistry;
 use environment::LoopEnvironment;
 pub(super) use heartbeats::Heartbeats;
-pub(super) use inbox::{Inbox, Stop};
+pub(super) use inbox::{Inbox, PreparedVersion, Stop};
 use pending_orders::PendingOrders;
 
 /// Interval at which the workers' counters are polled, while the loop waits for them.
@@ -45,6 +46,8 @@ pub(super) struct FleetLoop {
     pub(super) names: watch::Sender<ReplicaNames>,
     pub(super) status: watch::Sender<Status>,
     pub(super) counters: CounterRegistry,
+    /// Versions that the engine has looked up, for the inbox.
+    pub(super) prepared: mpsc::UnboundedSender<PreparedVersion>,
     pub(super) heartbeats: Heartbeats,
     /// The start of the fleet by both clocks.
     pub(super) started_at: (Instant, SystemTime),
@@ -112,6 +115,7 @@ impl FleetLoop {
                     let _ = reply.send(self.snapshot());
                     continue;
                 }
+                Some((id, version)) = inbox.prepared.recv() => Input::Prepared(id, version),
                 Some(call) = inbox.orders.recv() => self.accept_order(call),
                 Some(evidence) = inbox.evidence.recv() => Input::Evidence(evidence),
             };
@@ -170,9 +174,7 @@ impl FleetLoop {
             self.engine.set_wanted_seats(&self.plan.wanted_seats());
         }
         self.publish_list();
-        for action in actions {
-            self.apply(action);
-        }
+        actions.into_iter().for_each(|action| self.apply(action));
         self.publish_status();
     }
 
@@ -228,6 +230,7 @@ impl FleetLoop {
         FleetSnapshot {
             at: at + now.saturating_duration_since(started),
             all: infos.collect(),
+            replacement: self.plan.replacement(),
         }
     }
 
@@ -240,7 +243,7 @@ impl FleetLoop {
                 self.publisher.publish(plan.view(), |id| plan.knows(id));
             }
             Action::Start(id, seat, name) => {
-                self.engine.start(id, seat, &name);
+                self.engine.start(id, seat, &name, self.plan.version(id));
                 if !self.plan.runs(id) {
                     pending.spawning.insert(id, Instant::now());
                 }
@@ -270,6 +273,13 @@ impl FleetLoop {
             }
             Action::Answer(id, result) => pending.orders.complete(id, result),
             Action::Record(event) => self.recorder.record(event),
+            Action::Rollout(id, event) => {
+                let by = id.map(|id| pending.orders.client(id));
+                self.recorder.record_rollout(event, by);
+            }
+            Action::Prepare(id, request) => {
+                preparation::spawn(id, self.engine.prepare(&request), &self.prepared);
+            }
             Action::Switched(id, change) => {
                 let by = pending.orders.client(id);
                 self.recorder.record_setting(change, by);

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use super::events::{EventKind, ReplicaEvent, SettingChange};
 use super::journal::{EventBody, Journal};
+use super::rollout_event::{RolloutEvent, RolloutStage};
 use crate::ring::Seat;
 use crate::stats::CounterRegistry;
 
@@ -43,9 +44,14 @@ impl EventRecorder {
         self.queue.push(event, saved);
     }
 
+    /// Records a stage of a replacement, and the client address of the order that caused it.
+    pub(super) fn record_rollout(&mut self, event: RolloutEvent, by: Option<String>) {
+        self.queue.push_unseated(EventBody::Rollout(event, by));
+    }
+
     /// Records a change of a setting, and the client address of its order.
     pub(super) fn record_setting(&mut self, change: SettingChange, by: String) {
-        self.queue.push_setting(change, by);
+        self.queue.push_unseated(EventBody::Setting(change, by));
     }
 
     /// Writes the recorded events in order: `all` of them, or as far as their figures are final.
@@ -69,6 +75,16 @@ impl EventRecorder {
                     self.count(event);
                 }
                 EventBody::Setting(change, _) => tracing::info!("{change}"),
+                EventBody::Rollout(event, by) => {
+                    match (event.stage, by) {
+                        // No order caused this.
+                        (RolloutStage::TurnedBack | RolloutStage::Failed, None) => {
+                            tracing::warn!("{event}");
+                        }
+                        _ => tracing::info!("{event}"),
+                    }
+                    self.counters.fleet().rollouts[event.stage as usize].add(1);
+                }
             }
             self.journal.push(at, body);
         }
@@ -123,10 +139,11 @@ impl PendingEvents {
         });
     }
 
-    fn push_setting(&mut self, change: SettingChange, by: String) {
+    /// Appends a change of no seat.
+    fn push_unseated(&mut self, body: EventBody) {
         self.pending.push_back(PendingEvent {
             at: SystemTime::now(),
-            body: EventBody::Setting(change, by),
+            body,
             saved_before: None,
         });
     }
@@ -183,7 +200,7 @@ mod tests {
         std::iter::from_fn(|| queue.next(all))
             .map(|pending| match pending.body {
                 EventBody::Replica(event) => (event.kind, pending.saved_before),
-                EventBody::Setting(..) => panic!("a change of a setting"),
+                other => panic!("no change of a replica: {other:?}"),
             })
             .collect()
     }

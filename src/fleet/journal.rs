@@ -13,9 +13,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::events::{ReplicaEvent, SettingChange};
+use super::rollout_event::RolloutEvent;
 
 /// Number of events that the journal keeps; older ones are dropped.
 pub const JOURNAL_EVENTS: usize = 1024;
+
+/// Event word of a rollout.
+const ROLLOUT: &str = "rollout";
 
 /// The change behind an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +28,9 @@ pub enum EventBody {
     Replica(ReplicaEvent),
     /// A change of the ring or the bound, and the client address of its order.
     Setting(SettingChange, String),
+    /// A stage of a replacement by another version, and the client address of the order that caused
+    /// it; `None` if failures did.
+    Rollout(RolloutEvent, Option<String>),
 }
 
 /// A change with its number and time. Displayed, it is one aligned line.
@@ -38,12 +45,12 @@ pub struct Event {
 }
 
 impl Event {
-    /// Returns the change of a replica; `None` for a setting.
+    /// Returns the change of a replica; `None` for anything else.
     #[must_use]
     pub fn replica_event(&self) -> Option<&ReplicaEvent> {
         match &self.body {
             EventBody::Replica(event) => Some(event),
-            EventBody::Setting(..) => None,
+            EventBody::Setting(..) | EventBody::Rollout(..) => None,
         }
     }
 
@@ -54,11 +61,12 @@ impl Event {
     /// |---|---|
     /// | `seq` | number of the event: counts from 1 without gaps while the program runs |
     /// | `time` | RFC 3339, UTC, with milliseconds |
-    /// | `kind` | [`EventKind::as_str`] for a replica; `ring` or `bound` for a setting |
-    /// | `seat`, `name` | of the replica; null for a setting; `seat` null for a standby |
+    /// | `kind` | [`EventKind::as_str`] for a replica; `ring` or `bound` for a setting; `rollout` |
+    /// | `seat`, `name` | of the replica, or null; `seat` null for a standby |
     /// | `before` | for `replaced`: name of the former replica |
-    /// | `from`, `to` | for a setting: former and new value, as typed |
-    /// | `by` | for a setting: client address of the order |
+    /// | `from`, `to` | for a setting: former and new value, as typed; `to` for a rollout: the version |
+    /// | `stage` | for a rollout: [`RolloutStage::as_str`] |
+    /// | `by` | for a setting or a rollout: client address of the order; null if failures caused the stage |
     /// | `reason` | reason, in a phrase; may be empty |
     /// | `detected_within_ms` | `down`, silent `suspect`: time since the last good answer |
     /// | `replaced_after_ms` | `replaced`: time from the verdict on the dead replica to the successor's answer |
@@ -70,12 +78,13 @@ impl Event {
     /// lost them.
     ///
     /// [`EventKind::as_str`]: super::EventKind::as_str
+    /// [`RolloutStage::as_str`]: super::RolloutStage::as_str
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut json = json!({
             "seq": self.seq,
             "time": humantime::format_rfc3339_millis(self.at).to_string(),
-            "seat": null, "name": null, "before": null, "from": null, "to": null, "by": null,
+            "seat": null, "name": null, "before": null, "from": null, "to": null, "stage": null, "by": null,
             "detected_within_ms": null, "replaced_after_ms": null, "saved": null,
         });
         match &self.body {
@@ -102,6 +111,15 @@ impl Event {
                 json["up"] = change.up.into();
                 json["wanted"] = change.wanted.into();
             }
+            EventBody::Rollout(event, by) => {
+                json["kind"] = ROLLOUT.into();
+                json["to"] = event.version.as_str().into();
+                json["stage"] = event.stage.as_str().into();
+                json["by"] = by.as_deref().into();
+                json["reason"] = event.reason.as_str().into();
+                json["up"] = event.up.into();
+                json["wanted"] = event.wanted.into();
+            }
         }
         json
     }
@@ -125,6 +143,13 @@ impl fmt::Display for Event {
                 change.to.as_str(),
                 change.up,
                 change.wanted,
+            ),
+            EventBody::Rollout(event, _) => (
+                ROLLOUT,
+                "-".to_owned(),
+                event.version.as_str(),
+                event.up,
+                event.wanted,
             ),
         };
         write!(
@@ -156,6 +181,11 @@ impl Event {
                 Some(format!("after {}", change.from)),
                 None,
                 Some(format!("by {by}")),
+            ],
+            EventBody::Rollout(event, by) => [
+                Some(event.stage.as_str().replace('_', " ")),
+                Some(event.reason.clone()),
+                by.as_ref().map(|by| format!("by {by}")),
             ],
         };
         let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());

@@ -21,10 +21,12 @@ mod names;
 mod plan;
 mod publisher;
 mod readiness;
+mod rollout_event;
 mod settings;
 mod start;
 #[cfg(test)]
 mod tests;
+mod version;
 
 pub use discovery::{Discovery, discover};
 pub use engine::{ContainerOptions, ContainerSettings, Image, ProcessSettings, PullPolicy};
@@ -33,5 +35,6 @@ pub use handle::Fleet;
 pub use heartbeat::ProbeKind;
 pub use journal::{Event, EventBody, JOURNAL_EVENTS, Journal};
 pub use plan::{Ownership, Status};
+pub use rollout_event::{RolloutEvent, RolloutStage};
 pub use settings::{FleetSettings, HeartbeatSettings, Inherited, ReplicaSettings, bundled_replica};
 pub use start::{THREAD_NAME, start};

@@ -1,4 +1,4 @@
-//! Random names and random numbers for the plan.
+//! Names of replicas, and random numbers for the plan.
 //!
 //! The caller checks whether a name is taken. Names are short and without look-alikes, so that they
 //! can be read over the phone: `s-` and six of a-z and 2-7, a billion in all.
@@ -27,6 +27,11 @@ pub(super) fn random_name() -> ReplicaName {
 /// Draws a number from `0..n`; 0 if `n` is 0.
 pub(super) fn random_below(n: usize) -> usize {
     rand::rng().random_range(0..n.max(1))
+}
+
+/// Returns the names S1, S2, S3 …
+pub(super) fn first_names(count: usize) -> impl Iterator<Item = ReplicaName> {
+    (1..=count).filter_map(|n| format!("S{n}").parse().ok())
 }
 
 #[cfg(test)]

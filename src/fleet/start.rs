@@ -44,6 +44,7 @@ pub fn start(
     } = discovery;
     let (engine_events, engine_inbox) = mpsc::unbounded_channel();
     let (probe_events, probe_inbox) = mpsc::unbounded_channel();
+    let (prepared, prepared_inbox) = mpsc::unbounded_channel();
     let (close, closed) = shutdown::channel();
     let (stop, stopped) = oneshot::channel();
     let is_takeover = settings.taken_over_from.is_some();
@@ -71,6 +72,7 @@ pub fn start(
         probes: probe_inbox,
         snapshots: orders.snapshots,
         orders: orders.orders,
+        prepared: prepared_inbox,
         evidence,
     };
     let event_loop = FleetLoop {
@@ -80,6 +82,7 @@ pub fn start(
         heartbeats: Heartbeats::new(schedule, probe_events),
         recorder: EventRecorder::new(journal.clone(), counters.clone()),
         counters,
+        prepared,
         names: orders.names,
         status,
         started_at: (Instant::now(), SystemTime::now()),

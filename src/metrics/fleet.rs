@@ -29,6 +29,8 @@ pub struct FleetCounters {
     pub spawns: Histogram,
     /// Time from the verdict on a dead replica to the first answer of its successor.
     pub replacements: Histogram,
+    /// Rollouts by the stage that they reached, in the order of `RolloutStage::ALL`.
+    pub rollouts: [Counter; 6],
     engine_up: AtomicBool,
 }
 
@@ -37,6 +39,7 @@ impl Default for FleetCounters {
         Self {
             spawns: Histogram::default(),
             replacements: Histogram::default(),
+            rollouts: Default::default(),
             engine_up: AtomicBool::new(true),
         }
     }

@@ -131,6 +131,7 @@ mod tests {
             let snapshot = FleetSnapshot {
                 at: std::time::SystemTime::UNIX_EPOCH,
                 all: Vec::new(),
+                replacement: None,
             };
             receiver
                 .snapshots

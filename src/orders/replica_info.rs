@@ -4,6 +4,7 @@
 //! monotonic clock. `FleetSnapshot::at` converts ages to wall-clock time, so that the same event
 //! always shows the same timestamp.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::ring::Seat;
@@ -17,6 +18,42 @@ pub struct FleetSnapshot {
     pub at: SystemTime,
     /// By seat, standbys last.
     pub all: Vec<ReplicaInfo>,
+    /// The replacement that is under way.
+    pub replacement: Option<ReplacementInfo>,
+}
+
+/// Progress of a replacement. Displayed, it is a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplacementInfo {
+    /// Version of the new replicas; `None`: that of their predecessors.
+    pub version: Option<String>,
+    /// `true` if the former versions are being brought back.
+    pub back: bool,
+    /// Number of seats that are done.
+    pub done: usize,
+    /// Number of all seats of the replacement.
+    pub total: usize,
+    /// Number of failures since it began, or since it turned back.
+    pub failures: usize,
+}
+
+impl fmt::Display for ReplacementInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (done, total) = (self.done, self.total);
+        match (&self.version, self.back) {
+            (_, true) => write!(
+                f,
+                "bringing the former versions back: {done} of {total} done"
+            )?,
+            (None, _) => write!(f, "replacing: {done} of {total} done")?,
+            (Some(version), _) => write!(f, "replacing by {version}: {done} of {total} done")?,
+        }
+        match self.failures {
+            0 => Ok(()),
+            1 => f.write_str(", 1 failure"),
+            failures => write!(f, ", {failures} failures"),
+        }
+    }
 }
 
 /// Replica, or seat that waits for one.
@@ -40,6 +77,8 @@ pub struct ReplicaInfo {
     pub heartbeat: Option<Duration>,
     /// Requests and tunnels in progress.
     pub in_flight: u64,
+    /// Version that it runs; `None` for a fixed backend.
+    pub version: Option<String>,
     /// `true` if `/rep` lists it.
     pub in_rep_list: bool,
     /// Reason for which the seat waits, or the duration of the replica's silence.

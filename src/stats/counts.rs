@@ -4,7 +4,8 @@
 //! requests that arrived in between.
 
 use crate::metrics::{
-    DataPortCounters, FleetCounters, HistogramSnapshot, ReplicaCounters, Retry, SeatCounters,
+    Counter, DataPortCounters, FleetCounters, HistogramSnapshot, ReplicaCounters, Retry,
+    SeatCounters,
 };
 
 /// Counts about one seat, or about several.
@@ -183,6 +184,8 @@ pub struct FleetCountsSnapshot {
     pub spawns: HistogramSnapshot,
     /// Time from the verdict on a dead replica to the first answer of its successor.
     pub replacements: HistogramSnapshot,
+    /// Rollouts by the stage that they reached.
+    pub rollouts: [u64; 6],
     /// `true` if the engine answered its last call.
     pub engine_up: bool,
 }
@@ -192,6 +195,7 @@ impl FleetCountsSnapshot {
         Self {
             spawns: counters.spawns.read(),
             replacements: counters.replacements.read(),
+            rollouts: counters.rollouts.each_ref().map(Counter::get),
             engine_up: counters.engine_is_up(),
         }
     }

@@ -94,6 +94,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 28] = [
             "src/fleet/engine/docker/logs.rs",
             "src/fleet/engine/docker/api_types.rs",
             "src/fleet/engine/docker/image.rs",
+            "src/fleet/engine/docker/image_types.rs",
             "src/fleet/engine/docker/network_types.rs",
             "src/fleet/engine/docker/spec.rs",
         ],

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use backend::{Backend, Conversation};
 pub(crate) use client::{Client, End, exchange};
-pub(crate) use docker::{ContainerImage, Docker, binary, docker, inspect};
+pub(crate) use docker::{ContainerImage, Docker, binary, docker, faulty_image, inspect};
 pub(crate) use dockerd::Dockerd;
 pub(crate) use engine::{Container, FakeDocker, FaultMode};
 pub(crate) use engine_matrix::{Engine, on_both_engines};

@@ -74,6 +74,7 @@ fn order_path(order: &Order) -> &'static str {
         Order::Rm(_) => "/rm",
         Order::Scale(_) => "/scale",
         Order::Replace(_) | Order::Drain(_) | Order::Ready(_) => "/replicas",
+        Order::StopReplace | Order::ReplaceBack => "/replace",
         Order::Ring(_) => "/ring",
         Order::Bound(_) => "/bound",
     }

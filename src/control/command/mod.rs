@@ -6,12 +6,14 @@
 pub(super) mod arguments;
 mod control_command;
 mod line;
+mod replace_command;
 mod replica_commands;
 mod ring_commands;
 mod table;
 
 pub use control_command::{CommandSpec, ControlCommand};
 pub use line::{MAX_COMMANDS, ParsedCommand, parse};
+pub(super) use replace_command::parse_replace_text;
 pub use table::{COMMANDS, FOOTNOTE};
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The table entries of the commands about replicas: `rep`, `show`, `add`, `rm`, `scale`,
-//! `replace`, `drain` and `ready`.
+//! `drain` and `ready`.
 
 use super::arguments::{UsageError, no_args, parse_change, parse_int, parse_value};
 use super::control_command::{CommandSpec, ControlCommand};
-use crate::orders::{ChangeKind, Order, ReplaceTarget};
+use crate::orders::{ChangeKind, Order};
 
 pub(super) const REP: CommandSpec = CommandSpec {
     name: "rep",
@@ -64,25 +64,6 @@ pub(super) const SCALE: CommandSpec = CommandSpec {
             Ok(ControlCommand::Order(Order::Scale(n)))
         }
         _ => Err(UsageError::Usage),
-    },
-};
-
-pub(super) const REPLACE: CommandSpec = CommandSpec {
-    name: "replace",
-    usage: "replace NAME|all",
-    about: "start a successor in its seat, then stop it; all: seat by seat",
-    more: &[
-        "'all' replaces one seat after the other. The answer comes when the old ones have finished their",
-        "requests and are gone. If a new one does not start, the old one stays, and no other seat",
-        "is replaced.",
-    ],
-    read: |words| {
-        let target = match words {
-            ["all"] => ReplaceTarget::All,
-            [name] => ReplaceTarget::One(parse_value(name)?),
-            _ => return Err(UsageError::Usage),
-        };
-        Ok(ControlCommand::Order(Order::Replace(target)))
     },
 };
 

@@ -2,6 +2,7 @@
 
 use super::arguments::{UsageError, no_args, parse_change, parse_value};
 use super::control_command::{CommandSpec, ControlCommand};
+use super::replace_command::parse_replace;
 use crate::control::ring_query::{PlannedChange, RingQuery};
 use crate::orders::{ChangeKind, Order};
 
@@ -56,8 +57,9 @@ pub(super) const PLAN: CommandSpec = CommandSpec {
     usage: "plan CHANGE",
     about: "what a change would move, without doing it",
     more: &[
-        "CHANGE is add N [NAME...], rm N [NAME...], ring SPEC or bound X. Shares are counted over up to",
-        "65536 sample keys. 'home' is the part of many requests that is served where the ring alone would.",
+        "CHANGE is add N [NAME...], rm N [NAME...], ring SPEC, bound X or replace with its words. Shares",
+        "are counted over up to 65536 sample keys. 'home' is the part of many requests that is served",
+        "where the ring alone would.",
     ],
     read: |words| {
         let change = match words {
@@ -65,8 +67,10 @@ pub(super) const PLAN: CommandSpec = CommandSpec {
             ["rm", n, names @ ..] => PlannedChange::Rm(parse_change(ChangeKind::Rm, n, names)?),
             ["ring", spec] => PlannedChange::Ring(parse_value(spec)?),
             ["bound", bound] => PlannedChange::Bound(parse_value(bound)?),
+            ["replace", words @ ..] => PlannedChange::Replace(parse_replace(words)?),
             _ => {
-                let usage = "usage: plan add N [NAME...] | rm N [NAME...] | ring SPEC | bound X";
+                let usage = "usage: plan add N [NAME...] | rm N [NAME...] | ring SPEC | bound X | \
+                             replace NAME|N|all [VERSION]";
                 return Err(UsageError::Reason(usage.into()));
             }
         };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::arguments::{UsageError, event_number, no_args, parse_value};
 use super::control_command::{CommandSpec, ControlCommand};
-use super::{replica_commands, ring_commands};
+use super::{replace_command, replica_commands, ring_commands};
 use crate::suggest::nearest;
 use crate::terminal;
 
@@ -33,7 +33,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     replica_commands::ADD,
     replica_commands::RM,
     replica_commands::SCALE,
-    replica_commands::REPLACE,
+    replace_command::REPLACE,
     replica_commands::DRAIN,
     replica_commands::READY,
     ring_commands::WHERE,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::orders::{ChangeKind, ChangeRequest, Order, ReplaceTarget};
+use crate::control::ring_query::{PlannedChange, RingQuery};
+use crate::orders::{ChangeKind, ChangeRequest, Order, ReplaceRequest, ReplaceTarget};
 use crate::roster::ReplicaName;
 
 fn parse_one(line: &str) -> Result<ControlCommand, String> {
@@ -31,6 +32,7 @@ fn s2() -> ReplicaName {
 }
 
 fn replace(target: ReplaceTarget) -> ControlCommand {
+    let target = ReplaceRequest::same_version(target);
     ControlCommand::Order(Order::Replace(target))
 }
 
@@ -68,6 +70,40 @@ fn every_command_is_parsed() {
     for (line, command) in cases {
         assert_eq!(parse_one(line), command, "{line}");
     }
+}
+
+#[test]
+fn a_replacement_is_parsed_with_its_version_and_its_pace() {
+    let request = |line: &str| match parse_one(line) {
+        Ok(ControlCommand::Order(Order::Replace(request))) => request,
+        other => panic!("{line}: {other:?}"),
+    };
+    for line in [
+        "replace all app:2",
+        "replace 2 app:2",
+        "replace S2 --monitor 1m30s app:2",
+        "replace all --parallel 2 --max-failures 3 --monitor 0s -- ./app -v",
+        "replace all --parallel 2",
+    ] {
+        // A request is displayed as the command that it came from.
+        assert_eq!(request(line).to_string(), line);
+    }
+    assert_eq!(
+        request("replace 2").target,
+        ReplaceTarget::One("2".parse().unwrap())
+    );
+    assert_eq!(request("replace 2 a").target, ReplaceTarget::Lowest(2));
+    let stop = parse_one("replace stop");
+    assert_eq!(stop, Ok(ControlCommand::Order(Order::StopReplace)));
+    let back = parse_one("replace back");
+    assert_eq!(back, Ok(ControlCommand::Order(Order::ReplaceBack)));
+    let ControlCommand::Query(plan) = parse_one("plan replace 2 app:2").unwrap() else {
+        panic!("no query");
+    };
+    let RingQuery::Plan(PlannedChange::Replace(planned)) = plan else {
+        panic!("{plan:?}");
+    };
+    assert_eq!(planned, request("replace 2 app:2"));
 }
 
 #[test]
@@ -111,8 +147,28 @@ fn an_error_is_a_sentence() {
         ("scale +1", "N is not a whole number"),
         ("scale all", "N is not a whole number"),
         ("scale 99999999999999999999", "N is not a whole number"),
-        ("replace", "usage: replace NAME|all"),
-        ("replace all S1", "usage: replace NAME|all"),
+        ("replace", "usage: replace NAME|N|all [VERSION]"),
+        ("replace all a b", "usage: replace NAME|N|all [VERSION]"),
+        ("replace all -x", "usage: replace NAME|N|all [VERSION]"),
+        ("replace -- a", "usage: replace NAME|N|all [VERSION]"),
+        (
+            "replace all --parallel",
+            "usage: replace NAME|N|all [VERSION]",
+        ),
+        (
+            "replace all --parallel x a",
+            "--parallel is not a whole number",
+        ),
+        (
+            "replace all --parallel 0 a",
+            "parallel is not a whole number from 1 to 256",
+        ),
+        (
+            "replace all --monitor 5 a",
+            "--monitor: time unit needed, for example 5sec or 5ms",
+        ),
+        ("replace all --", "command is empty"),
+        ("replace 0 a", "n is not a positive integer"),
         ("drain", "usage: drain NAME"),
         ("ready S1 S2", "usage: ready NAME"),
         ("auth", "usage: auth TOKEN"),

@@ -69,7 +69,7 @@ function cell(part, largest, kind) {
 const pair = (what, text) => [make("dt", {}, what), make("dd", {}, text)];
 
 /** Shows the effect of an order about one replica, or about all replicas. */
-async function previewOrder({ what, name, all }) {
+async function previewOrder({ what, name, all, other }) {
   const [{ replicas }, ring] = await Promise.all([
     all ? get("/replicas") : get(`/replicas/${encodeURIComponent(name)}`).then((one) => ({ replicas: [one] })),
     get("/ring"),
@@ -79,7 +79,11 @@ async function previewOrder({ what, name, all }) {
   const seats = new Set(replicas.map(({ seat }) => seat).filter((seat) => seat != null));
   facts.append(...pair(seats.size === 1 ? "Seat" : "Seats", seats.size === 1 ? String([...seats][0]) : `${seats.size}, one after the other`));
   if (replicas.length === 1) facts.append(...pair("Is now", [replicas[0].state, replicas[0].engine_id].filter(Boolean).join(", ")));
-  if (what === "replace") {
+  if (what === "back") {
+    facts.append(...pair("Versions", "those from before the last replacement by another version"));
+    facts.append(make("dt", {}, "Moved"), make("dd", { class: "moved" }, "none of the keys"));
+  } else if (what === "replace") {
+    if (other) facts.append(...pair("Runs then", other), ...pair("If it fails", "the former versions come back"));
     facts.append(make("dt", {}, "Moved"), make("dd", { class: "moved" }, "none of the keys"));
     facts.append(...pair("In flight", `${count(flight)}, finished before ${replicas.length === 1 ? "it goes" : "they go"}`));
   } else if (what === "drain") {
@@ -120,7 +124,7 @@ function note(wanted) {
     const drawn = wanted.stops && !wanted.request[2].hostnames.length;
     return drawn ? "The preview assumes the highest seats. The balancer draws the seats at random when the change is applied." : "Nothing has changed yet.";
   }
-  return wanted.what === "replace"
+  return wanted.what === "replace" && !wanted.other
     ? `Nothing has changed yet. ${wanted.all ? "Each" : "The old one"} stops when its successor answers; if that does not start, ${wanted.all ? "it stays, and so do the others" : "it stays"}.`
     : "Nothing has changed yet.";
 }

@@ -1,7 +1,7 @@
 // The form of changes: the typed change with its preview query, its request and the label of its button.
 // No requests are made here.
 
-import { make } from "./format.js";
+import { make, setText } from "./format.js";
 
 const form = document.getElementById("change-form");
 const order = document.getElementById("order");
@@ -16,12 +16,28 @@ const value = (id) => document.getElementById(id).value.trim();
 const names = () => value("names").split(/[\s,]+/).filter(Boolean);
 export const countReplicas = (n) => `${n} replica${n === 1 ? "" : "s"}`;
 
-/** An order about one replica, or about all replicas one after the other. */
-export function replicaOrder(what, name) {
-  const label = `${{ replace: "Replace", drain: "Drain", ready: "Ready" }[what]} ${name}`;
-  const request = ["POST", `/replicas/${encodeURIComponent(name)}/${what}`, {}];
-  return { what, name, all: what === "replace" && name === ALL, request, label, stops: what !== "ready" };
+/** The kind of version that the engine runs: the field of the request, and its label. */
+let version = null;
+const VERSIONS = { docker: ["image", "Another image"], process: ["command", "Another command"] };
+
+/** Sets the engine, upon which the kind of version depends. */
+export function setEngine(engine) {
+  version = VERSIONS[engine] ?? null;
+  if (version) setText(document.getElementById("version-label"), version[1]);
 }
+
+/** An order about one replica, or about all replicas one after the other; `other` is another version. */
+export function replicaOrder(what, name, other = "") {
+  const by = other ? ` by ${other}` : "";
+  const label = `${{ replace: "Replace", drain: "Drain", ready: "Ready" }[what]} ${name}${by}`;
+  const fields = other && version ? { [version[0]]: other } : {};
+  const request = ["POST", `/replicas/${encodeURIComponent(name)}/${what}`, fields];
+  return { what, name, other, all: what === "replace" && name === ALL, request, label, stops: what !== "ready" };
+}
+
+/** The return to the versions from before the last replacement. */
+const backOrder = () =>
+  ({ what: "back", all: true, request: ["POST", "/replace/back", {}], label: "Bring back", lists: true, stops: true });
 
 /**
  * Returns the typed change: its `request` and its `label`. `lists` is set if the answer is a list of
@@ -32,7 +48,8 @@ export function readForm() {
   const kind = new FormData(form).get("kind");
   const n = Number(value("n"));
   const query = new URLSearchParams();
-  if (kind === "one") return replicaOrder(value("order"), value("which"));
+  if (kind === "one" && value("order") === "back") return backOrder();
+  if (kind === "one") return replicaOrder(value("order"), value("which"), value("order") === "replace" ? value("version") : "");
   if (kind === "add" || kind === "rm") {
     query.set(kind, String(n));
     if (names().length) query.set("names", names().join(","));
@@ -59,8 +76,10 @@ export function showFields() {
     for (const input of group.querySelectorAll("input, select")) input.disabled = group.hidden;
   }
   own.closest("label").hidden = value("spec") !== "";
+  which.closest("label").hidden = order.value === "back";
+  document.getElementById("version").closest("label").hidden = order.value !== "replace" || !version;
   // Only replacing is possible for all replicas.
-  allOption.disabled = allOption.hidden = order.value !== "replace";
+  allOption.disabled = allOption.hidden = !["replace", "back"].includes(order.value);
   if (allOption.disabled && allOption.selected) which.selectedIndex = which.length > 1 ? 0 : -1;
 }
 
@@ -77,6 +96,7 @@ export function fillOrder(what, name) {
   form.elements.kind.value = "one";
   order.value = what;
   which.value = name;
+  document.getElementById("version").value = "";
   showFields();
 }
 

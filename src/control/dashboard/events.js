@@ -7,8 +7,8 @@ import { clock, make, ms, tint } from "./format.js";
 const SHOWN = 200;
 const RETRY_MS = 1000;
 const SETTLED_MS = 1000;
-const KNOWN = new Set(["before", "by", "detected_within_ms", "from", "kind", "name", "reason", "replaced_after_ms", "saved", "seat", "seq", "time", "to", "up", "wanted"]);
-const ANNOUNCED = new Set(["down", "replaced", "failed", "held"]);
+const KNOWN = new Set(["before", "by", "detected_within_ms", "from", "kind", "name", "reason", "replaced_after_ms", "saved", "seat", "seq", "stage", "time", "to", "up", "wanted"]);
+const ANNOUNCED = new Set(["down", "replaced", "failed", "held", "rollout"]);
 
 const list = document.getElementById("events");
 const announcer = document.getElementById("announcer");
@@ -17,6 +17,7 @@ const announcer = document.getElementById("announcer");
 function details(event) {
   const parts = [];
   if (event.before) parts.push(`after ${event.before}`);
+  if (event.stage) parts.push(`${event.to}: ${event.stage.replace("_", " ")}`);
   if (event.from != null) parts.push(`${event.from} → ${event.to}`);
   if (event.reason) parts.push(event.reason);
   if (event.detected_within_ms != null) parts.push(`detected within ${ms(event.detected_within_ms)} ms`);

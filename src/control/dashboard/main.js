@@ -6,6 +6,8 @@ import { discardPreview, onBusy, onDone, setReplicas, startOrder } from "./chang
 import { Chart } from "./charts.js";
 import { followEvents } from "./events.js";
 import { refreshKey } from "./where_key.js";
+import { setEngine } from "./change_form.js";
+import { showRollout } from "./rollout.js";
 import { drawLoad, drawRing } from "./ring.js";
 import { lockOrders, onOrder, showReplicas } from "./seats.js";
 import { bytes, clock, count, make, ms, percent, rate, setText, span } from "./format.js";
@@ -44,7 +46,7 @@ async function update() {
     drawnSeats = seated;
     refreshKey();
   }
-  show(stats, replicas?.replicas ?? []);
+  show(stats, replicas?.replicas ?? [], replicas?.replacement);
 }
 
 /** Returns null for a balancer without that path; other errors are thrown. */
@@ -53,7 +55,7 @@ function ignoreNotFound(err) {
   throw err;
 }
 
-function show(stats, replicas) {
+function show(stats, replicas, rollout) {
   const all = stats.totals;
   charts.requests.add([all.requests_per_s]);
   charts.latency.add([all.total_ms.p50, all.total_ms.p99]);
@@ -65,6 +67,8 @@ function show(stats, replicas) {
   drawLoad(stats.seats, idleSeats(rows), ring, [stats.wanted ? `${stats.up} of ${stats.wanted} up` : "no replicas", kind, stats.bound ? `bound ${stats.bound}` : "no bound"]);
   showReplicas(rows);
   setReplicas(rows.filter(({ orders }) => orders.length));
+  setEngine(stats.engine);
+  showRollout(rollout);
   byId("replace-all").hidden = !rows.some(({ orders }) => orders.includes("replace"));
   const state = stats.up === stats.wanted && stats.up > 0 ? "good" : stats.up > 0 ? "some" : "bad";
   byId("status").dataset.state = state;
@@ -138,7 +142,7 @@ function tableRows(stats, replicas) {
     const state = more && more.state !== "up" ? more.state : seat.state;
     return {
       key: `seat ${seat.seat}`, seat: seat.seat, name, address: seat.address, engineId: more?.engine_id,
-      state, idle: IDLE.has(state), reason: more?.reason, upFor: since(more?.up_since),
+      version: more?.version, state, idle: IDLE.has(state), reason: more?.reason, upFor: since(more?.up_since),
       rps: seat.requests_per_s, p50: seat.total_ms.p50, p99: seat.total_ms.p99, flight: seat.in_flight,
       home: seat.home_share, keys: shares.get(seat.seat), got: seat.share, largest,
       beat: seat.heartbeat_ms.p50, missed: seat.heartbeats_missed,
@@ -147,7 +151,7 @@ function tableRows(stats, replicas) {
   });
   const shown = new Set(stats.seats.map(detailsOf));
   const others = replicas.filter((more) => !shown.has(more)).map((more) => ({
-    key: `name ${more.name}`, seat: more.seat, name: more.name, address: more.address, engineId: more.engine_id, state: more.state,
+    key: `name ${more.name}`, seat: more.seat, name: more.name, address: more.address, engineId: more.engine_id, version: more.version, state: more.state,
     reason: more.reason, upFor: since(more.up_since), flight: more.in_flight, beat: more.heartbeat_ms, largest, orders: [],
   }));
   return [...seated, ...others];

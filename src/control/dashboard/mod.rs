@@ -21,7 +21,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 pub(super) const FOLDER: &str = "/dashboard/{file}";
 
 /// All files, the page itself first.
-pub(super) const FILES: [File; 13] = [
+pub(super) const FILES: [File; 14] = [
     file("/", "text/html; charset=utf-8", include_str!("index.html")),
     file(
         "/dashboard/page.css",
@@ -48,6 +48,7 @@ pub(super) const FILES: [File; 13] = [
         include_str!("where_key.js"),
     ),
     file("/dashboard/ring.js", SCRIPT, include_str!("ring.js")),
+    file("/dashboard/rollout.js", SCRIPT, include_str!("rollout.js")),
     file("/dashboard/seats.js", SCRIPT, include_str!("seats.js")),
     file(
         "/dashboard/change_form.js",

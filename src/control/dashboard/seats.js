@@ -42,7 +42,7 @@ function build(key, seat) {
     row.append(cell);
   });
   cells.seat.append(make("span", { class: "swatch", "aria-hidden": "true" }), make("span", { class: "number" }));
-  cells.name.append(make("span", { class: "name" }), make("span", { class: "address" }));
+  cells.name.append(make("span", { class: "name" }), make("span", { class: "address" }), make("span", { class: "address version" }));
   cells.state.append(make("span", { class: "badge" }));
   const bar = (kind) => make("span", { class: `bar ${kind}`, "aria-hidden": "true" }, make("i"));
   cells.share.append(bar("keys"), make("span", { class: "keys-text" }), bar("got"), make("span", { class: "got-text" }));
@@ -67,6 +67,7 @@ function fill({ row, cells, buttons }, view) {
   setText(cells.name.querySelector(".name"), view.name ?? NOTHING);
   const hint = [view.address, view.reason].filter(Boolean).join(": ");
   setText(cells.name.querySelector(".address"), hint);
+  setText(cells.name.querySelector(".version"), view.version ?? "");
   const badge = cells.state.querySelector(".badge");
   setText(badge, view.state);
   badge.dataset.state = view.state;

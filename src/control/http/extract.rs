@@ -2,11 +2,19 @@
 //!
 //! They parse only; `routes.rs` checks access and has the command carried out.
 
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
 use super::request::RequestParts;
 use crate::control::command::ControlCommand;
 use crate::control::command::arguments::{parse_change, parse_value};
+use crate::control::command::parse_replace_text;
 use crate::control::ring_query::{PlannedChange, RingQuery};
-use crate::orders::{ChangeKind, Order, OrderError, ReplaceTarget};
+use crate::orders::{
+    ChangeKind, Order, OrderError, ReplaceOptions, ReplaceRequest, ReplaceTarget, VersionRequest,
+    parse_fields,
+};
 use crate::roster::ReplicaName;
 
 /// A command, or the sentence that refuses the request.
@@ -33,14 +41,87 @@ pub(super) fn show(request: &RequestParts<'_>) -> Extracted {
 }
 
 /// The replica in the path. `all` stands for all replicas, as in the text command; no replica has
-/// that name.
+/// that name. The body is empty, or `{"image":"app:2","parallel":2}`.
 pub(super) fn replace(request: &RequestParts<'_>) -> Extracted {
-    request.no_fields()?;
-    let target = match &*request.path_segment(1) {
-        b"all" => ReplaceTarget::All,
-        _ => ReplaceTarget::One(name(request)?),
+    let mut fields = match request.body.trim_ascii() {
+        [] => Map::new(),
+        body => parse_fields(body, &REPLACE_FIELDS)?,
     };
-    Ok(ControlCommand::Order(Order::Replace(target)))
+    let is_all = &*request.path_segment(1) == b"all";
+    let target = match (is_all, count_field(&fields, "n")?) {
+        (true, None) => ReplaceTarget::All,
+        (true, Some(n)) => ReplaceTarget::Lowest(n),
+        (false, None) => ReplaceTarget::One(name(request)?),
+        (false, Some(_)) => return Err(OrderError::invalid("n goes with all, not with a name")),
+    };
+    let monitor = text_field(&mut fields, "monitor")?.map(|text| parse_monitor(&text));
+    let options = ReplaceOptions {
+        parallel: count_field(&fields, "parallel")?,
+        max_failures: count_field(&fields, "max_failures")?,
+        monitor: monitor.transpose()?,
+    };
+    let (image, command) = (
+        text_field(&mut fields, "image")?,
+        text_field(&mut fields, "command")?,
+    );
+    let request = ReplaceRequest::new(target, version(image, command)?, &options)?;
+    Ok(ControlCommand::Order(Order::Replace(request)))
+}
+
+/// Fields of the body of a replacement.
+const REPLACE_FIELDS: [&str; 6] = [
+    "image",
+    "command",
+    "n",
+    "parallel",
+    "max_failures",
+    "monitor",
+];
+
+fn version(
+    image: Option<String>,
+    command: Option<String>,
+) -> Result<Option<VersionRequest>, OrderError> {
+    match (image, command) {
+        (Some(_), Some(_)) => Err(OrderError::invalid("image and command exclude each other")),
+        (Some(image), None) => Ok(Some(VersionRequest::Image(image))),
+        (None, command) => Ok(command.map(VersionRequest::Command)),
+    }
+}
+
+fn parse_monitor(text: &str) -> Result<Duration, OrderError> {
+    let time = humantime::parse_duration(text);
+    time.map_err(|err| OrderError::invalid(format!("monitor: {err}")))
+}
+
+/// Returns a field that is a whole number.
+fn count_field(fields: &Map<String, Value>, name: &str) -> Result<Option<usize>, OrderError> {
+    let count = |value: &Value| {
+        let count = value.as_u64().and_then(|n| usize::try_from(n).ok());
+        count.ok_or_else(|| OrderError::invalid(format!("{name} is not a whole number")))
+    };
+    fields.get(name).map(count).transpose()
+}
+
+/// Takes a field that is a string.
+fn text_field(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>, OrderError> {
+    match fields.remove(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(OrderError::invalid(format!("{name} is not a string"))),
+    }
+}
+
+/// No fields.
+pub(super) fn stop_replace(request: &RequestParts<'_>) -> Extracted {
+    request.no_fields()?;
+    Ok(ControlCommand::Order(Order::StopReplace))
+}
+
+/// No fields.
+pub(super) fn replace_back(request: &RequestParts<'_>) -> Extracted {
+    request.no_fields()?;
+    Ok(ControlCommand::Order(Order::ReplaceBack))
 }
 
 /// The replica in the path.
@@ -114,25 +195,33 @@ fn owner(key: impl Into<Vec<u8>>) -> Extracted {
     Ok(ControlCommand::Query(question))
 }
 
-/// `?add=2&names=S4,S5`, `?rm=1`, `?ring=SPEC` or `?bound=X`
+/// `?add=2&names=S4,S5`, `?rm=1`, `?ring=SPEC`, `?bound=X` or `?replace=WORDS`
 pub(super) fn plan(request: &RequestParts<'_>) -> Extracted {
-    let [add, rm, ring, bound, names] = request.fields(["add", "rm", "ring", "bound", "names"])?;
+    let [add, rm, ring, bound, replace, names] =
+        request.fields(["add", "rm", "ring", "bound", "replace", "names"])?;
     let has_names = names.is_some();
     let names = names.as_deref().map(|names| names.split(',').collect());
     let names: Vec<&str> = names.unwrap_or_default();
-    let change = match (add, rm, ring, bound) {
-        (Some(n), None, None, None) => {
+    let change = match (add, rm, ring, bound, replace) {
+        (Some(n), None, None, None, None) => {
             parse_change(ChangeKind::Add, &n, &names).map(PlannedChange::Add)
         }
-        (None, Some(n), None, None) => {
+        (None, Some(n), None, None, None) => {
             parse_change(ChangeKind::Rm, &n, &names).map(PlannedChange::Rm)
         }
-        (None, None, Some(_), None) | (None, None, None, Some(_)) if has_names => {
+        (None, None, Some(_), None, None)
+        | (None, None, None, Some(_), None)
+        | (None, None, None, None, Some(_))
+            if has_names =>
+        {
             Err("names go with add and rm alone".into())
         }
-        (None, None, Some(spec), None) => parse_value(&spec).map(PlannedChange::Ring),
-        (None, None, None, Some(bound)) => parse_value(&bound).map(PlannedChange::Bound),
-        _ => Err("ask for one of add, rm, ring and bound".into()),
+        (None, None, Some(spec), None, None) => parse_value(&spec).map(PlannedChange::Ring),
+        (None, None, None, Some(bound), None) => parse_value(&bound).map(PlannedChange::Bound),
+        (None, None, None, None, Some(words)) => {
+            parse_replace_text(&words).map(PlannedChange::Replace)
+        }
+        _ => Err("ask for one of add, rm, ring, bound and replace".into()),
     };
     let change = change.map_err(OrderError::invalid)?;
     Ok(ControlCommand::Query(RingQuery::Plan(change)))

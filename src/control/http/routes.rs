@@ -46,6 +46,8 @@ pub(super) const ROUTES: &[Route] = &[
     get("/replicas", |_| Ok(ControlCommand::Show(None))),
     get("/replicas/{name}", extract::show),
     command("POST", "/replicas/{name}/replace", extract::replace),
+    command("POST", "/replace/stop", extract::stop_replace),
+    command("POST", "/replace/back", extract::replace_back),
     command("POST", "/replicas/{name}/drain", extract::drain),
     command("POST", "/replicas/{name}/ready", extract::ready),
     command("POST", "/scale", extract::scale),

@@ -12,6 +12,7 @@ use std::time::{Instant, UNIX_EPOCH};
 use self::exposition::{Families, MetricLabels};
 use super::context::ControlContext;
 use super::seat_state::{SEAT_STATES, seat_state};
+use crate::fleet::RolloutStage;
 use crate::metrics::{HistogramSnapshot, Retry};
 use crate::ring::Seat;
 use crate::stats::{FleetCountsSnapshot, PortCounts, SeatCounts};
@@ -126,6 +127,11 @@ fn about(families: &mut Families, context: &ControlContext, fleet: &FleetCountsS
     families.gauge("replicas_up", help, unlabelled(fleet.up as f64));
     let help = "Replicas that are warm and wait for a seat, in replicas.";
     families.gauge("standbys", help, unlabelled(fleet.standbys as f64));
+    let help = "Distinct versions that the replicas in seats run, in versions.";
+    families.gauge("versions", help, unlabelled(fleet.versions as f64));
+    let help = "Whether a replacement by order is under way: 1 or 0.";
+    let replacing = f64::from(u8::from(fleet.replacing));
+    families.gauge("replacing", help, unlabelled(replacing));
 }
 
 fn states(families: &mut Families, context: &ControlContext) {
@@ -234,6 +240,11 @@ fn life_counters(
         &DURATION_BUCKETS,
         unlabelled(fleet.replacements),
     );
+    let help = "Replacements of replicas by another version, by the stage that they reached: begun, completed, stopped, \
+                turned_back (the former versions are to come back), rolled_back or failed.";
+    let stages = RolloutStage::ALL.iter().zip(fleet.rollouts);
+    let stages = stages.map(|(stage, count)| (vec![("stage", stage.as_str().to_owned())], count));
+    families.counter("rollouts_total", help, stages);
     let help = "From the order to start a replica to its first answer, in seconds.";
     families.histogram(
         "spawn_seconds",

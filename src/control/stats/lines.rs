@@ -62,6 +62,7 @@ pub(super) fn render(report: &StatsReport<'_>) -> Vec<String> {
         answered,
         up,
         standbys,
+        ..
     } = report.fleet;
     let uptime = report.stats.uptime.as_secs_f64();
     let window = report.stats.window.as_secs_f64();

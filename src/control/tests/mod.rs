@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::admission::is_http;
 use super::*;
 use crate::fleet::Journal;
-use crate::orders::{Order, ReplaceTarget};
+use crate::orders::{Order, ReplaceRequest, ReplaceTarget};
 use crate::ring::Spec;
 use crate::roster::ReplicaName;
 use fixture::{Fixture, ask_as, port, port_with, rest, until};

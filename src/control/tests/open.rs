@@ -84,7 +84,7 @@ fn events_have_exactly_the_described_fields() {
     }
     assert_eq!(
         kinds.len(),
-        fleet::EventKind::ALL.len() + 2,
-        "ring and bound"
+        fleet::EventKind::ALL.len() + 3,
+        "ring, bound and rollout"
     );
 }

@@ -1,14 +1,17 @@
 //! The commands about replicas, in text and over HTTP, with the scripted fleet.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::*;
+use crate::orders::{ReplaceOptions, VersionRequest};
 
 const TABLE: &str = "\
-SEAT  NAME  STATE  ADDRESS         ENGINE  UP_SINCE                  DEATHS  HEARTBEAT  IN_FLIGHT
-1     S1    up     127.0.0.1:4000  pid:1   1970-01-01T00:00:40.000Z  0       0.25ms     2
-2     S2    up     127.0.0.1:4000  pid:2   1970-01-01T00:00:40.000Z  0       0.25ms     2
-3     S3    up     127.0.0.1:4000  pid:3   1970-01-01T00:00:40.000Z  0       0.25ms     2
+SEAT  NAME  STATE  ADDRESS         ENGINE  UP_SINCE                  DEATHS  HEARTBEAT  IN_FLIGHT  VERSION
+1     S1    up     127.0.0.1:4000  pid:1   1970-01-01T00:00:40.000Z  0       0.25ms     2          app:1
+2     S2    up     127.0.0.1:4000  pid:2   1970-01-01T00:00:40.000Z  0       0.25ms     2          app:1
+3     S3    up     127.0.0.1:4000  pid:3   1970-01-01T00:00:40.000Z  0       0.25ms     2          app:1
 
 ";
 
@@ -22,6 +25,7 @@ up_since 1970-01-01T00:00:40.000Z
 deaths 0
 heartbeat 0.25ms
 in_flight 2
+version app:1
 past lion 1970-01-01T00:00:10.000Z heartbeat missed 3 times
 ended lion process ended, exit status: 3
 said lion no luck
@@ -45,7 +49,7 @@ fn every_row_has_one_cell_for_each_column() {
     let port = port();
     let answer = port.ask("show\n");
     for line in answer.lines().filter(|line| !line.is_empty()) {
-        assert_eq!(line.split_ascii_whitespace().count(), 9, "{line}");
+        assert_eq!(line.split_ascii_whitespace().count(), 10, "{line}");
     }
 }
 
@@ -76,6 +80,7 @@ fn show_is_the_same_in_json() {
         ("deaths", 0.into()),
         ("heartbeat_ms", 0.25.into()),
         ("in_flight", 2.into()),
+        ("version", "app:1".into()),
         ("listed", true.into()),
         ("reason", Value::Null),
     ] {
@@ -151,6 +156,18 @@ fn a_drain_with_fields_is_refused_and_one_without_is_not() {
     assert!(port.orders.try_recv().is_err());
 }
 
+/// Two seats, by another image.
+fn rollout() -> Order {
+    let options = ReplaceOptions {
+        parallel: Some(3),
+        max_failures: Some(4),
+        monitor: Some(Duration::from_secs(90)),
+    };
+    let version = Some(VersionRequest::Image("app:2".to_owned()));
+    let request = ReplaceRequest::new(ReplaceTarget::Lowest(2), version, &options);
+    Order::Replace(request.unwrap())
+}
+
 #[test]
 fn orders_reach_the_fleet_from_both_protocols() {
     let port = port();
@@ -163,13 +180,26 @@ fn orders_reach_the_fleet_from_both_protocols() {
             "replace all",
             "POST /replicas/all/replace",
             "",
-            Order::Replace(ReplaceTarget::All),
+            Order::Replace(ReplaceRequest::same_version(ReplaceTarget::All)),
         ),
         (
             "replace S2",
             "POST /replicas/S2/replace",
             "{}",
-            Order::Replace(ReplaceTarget::One(name("S2"))),
+            Order::Replace(ReplaceRequest::same_version(ReplaceTarget::One(name("S2")))),
+        ),
+        (
+            "replace 2 --parallel 3 --max-failures 4 --monitor 90s app:2",
+            "POST /replicas/all/replace",
+            r#"{"n":2,"parallel":3,"max_failures":4,"monitor":"90s","image":"app:2"}"#,
+            rollout(),
+        ),
+        ("replace stop", "POST /replace/stop", "", Order::StopReplace),
+        (
+            "replace back",
+            "POST /replace/back",
+            "{}",
+            Order::ReplaceBack,
         ),
         (
             "drain S2",

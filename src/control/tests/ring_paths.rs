@@ -29,6 +29,10 @@ fn paths_answer_as_their_commands() {
         ),
         ("/plan?ring=classic:h=i%257", "plan ring classic:h=i%7 json"),
         ("/plan?bound=1.1", "plan bound 1.1 json"),
+        (
+            "/plan?replace=all%20--parallel%202%20app:2",
+            "plan replace all --parallel 2 app:2 json",
+        ),
     ] {
         let text = port.ask(format!("{line}\n"));
         assert_eq!(
@@ -38,13 +42,26 @@ fn paths_answer_as_their_commands() {
         );
     }
     for (path, sentence) in [
-        ("/plan", "ask for one of add, rm, ring and bound"),
-        ("/plan?add=1&rm=1", "ask for one of add, rm, ring and bound"),
+        ("/plan", "ask for one of add, rm, ring, bound and replace"),
+        (
+            "/plan?add=1&rm=1",
+            "ask for one of add, rm, ring, bound and replace",
+        ),
         ("/plan?add=1&add=1", "add is there twice"),
         (
             "/plan?add=1&more=1",
             "'more' is not in the query of this path",
         ),
+        (
+            "/plan?replace=all&names=S4",
+            "names go with add and rm alone",
+        ),
+        ("/plan?replace=", "usage: replace NAME|N|all [VERSION]"),
+        (
+            "/plan?replace=9%20app:2",
+            "cannot replace 9 replicas: there are only 3",
+        ),
+        ("/plan?replace=S9", "there is no replica named S9"),
         ("/plan?bound=0&names=S4", "names go with add and rm alone"),
         ("/plan?add=x", "n is not a positive integer"),
         ("/plan?add=2&names=S4,", "'' is not a legal replica name"),

@@ -77,7 +77,7 @@ fn events_are_listed_after_any_number_in_either_form() {
             "seq": 2, "time": "1970-01-01T00:00:00.002Z", "kind": "joined", "seat": 2, "name": "S2",
             "before": null, "reason": "", "detected_within_ms": null, "replaced_after_ms": null,
             "saved": null,
-            "from": null, "to": null, "by": null, "up": 2, "wanted": 3,
+            "from": null, "to": null, "stage": null, "by": null, "up": 2, "wanted": 3,
         }])
     );
 }

@@ -10,8 +10,8 @@ use crate::fleet::{self, EventBody, Journal, ReplicaEvent};
 use crate::load::LoadBound;
 use crate::metrics::{DataPortCounters as PortCells, ReplicaCounters, Retry};
 use crate::orders::{
-    FleetSnapshot, Order, OrderCall, OrderError, OrderReceiver, PastReplica, ReplaceTarget,
-    ReplicaInfo, ReplicaState, order_queue,
+    FleetSnapshot, Order, OrderCall, OrderError, OrderReceiver, PastReplica, ReplaceRequest,
+    ReplaceTarget, ReplicaInfo, ReplicaState, order_queue,
 };
 use crate::ring::{Seat, Spec};
 use crate::roster::{self, Health, Member, Observer, ReplicaAddr, ReplicaId, ReplicaName, Roster};
@@ -53,12 +53,18 @@ pub(super) fn scripted(
             Order::Add(change) if change.names.contains(&name("broken")) => {
                 Err(OrderError::unavailable("could not start broken"))
             }
-            Order::Replace(ReplaceTarget::One(name)) | Order::Drain(name) | Order::Ready(name)
+            Order::Replace(ReplaceRequest {
+                target: ReplaceTarget::One(name),
+                ..
+            })
+            | Order::Drain(name)
+            | Order::Ready(name)
                 if !names.contains(name) =>
             {
                 Err(OrderError::not_found(name))
             }
             Order::Bound(_) | Order::Scale(_) | Order::Replace(_) => Ok(names.clone()),
+            Order::StopReplace | Order::ReplaceBack => Ok(names.clone()),
             Order::Drain(_) | Order::Ready(_) => Ok(names.clone()),
             Order::Ring(spec) => match spec.build(&[Seat(57)].into()) {
                 Ok(_) => Ok(names.clone()),
@@ -96,6 +102,7 @@ pub(super) fn snapshot(names: &[ReplicaName]) -> FleetSnapshot {
         deaths: 0,
         heartbeat: Some(Duration::from_micros(250)),
         in_flight: 2,
+        version: Some("app:1".to_owned()),
         in_rep_list: true,
         reason: None,
         past: Vec::new(),
@@ -113,6 +120,7 @@ pub(super) fn snapshot(names: &[ReplicaName]) -> FleetSnapshot {
     FleetSnapshot {
         at: std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(100),
         all: replicas,
+        replacement: None,
     }
 }
 
@@ -198,6 +206,8 @@ pub(super) fn context() -> (
                 answered: 2,
                 up: 1,
                 standbys: 1,
+                versions: 2,
+                replacing: true,
             }),
             engine: "fixed",
             started: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),

@@ -10,9 +10,11 @@ use std::collections::BTreeSet;
 use crate::fleet::engine::{FoundContainer, FoundState};
 use crate::fleet::events::{EventKind, ReplicaEvent};
 use crate::fleet::heartbeat::Identity;
-use crate::fleet::plan::InitialSeat;
+use crate::fleet::plan::{InitialSeat, InitialStandby};
 use crate::ring::Seat;
-use crate::roster::{ReplicaAddr, ReplicaName};
+#[cfg(test)]
+use crate::roster::ReplicaAddr;
+use crate::roster::ReplicaName;
 
 /// A container with its answer: `None` without an answer, and the inner `None` without an identity.
 pub(super) type ProbedContainer = (FoundContainer, Option<Option<Identity>>);
@@ -23,7 +25,7 @@ pub(in crate::fleet) struct AdoptionPlan {
     /// The initial seats.
     pub(super) seats: Vec<InitialSeat>,
     /// Containers that stay standbys.
-    pub(super) standbys: Vec<(ReplicaName, ReplicaAddr)>,
+    pub(super) standbys: Vec<InitialStandby>,
     /// Containers that are adopted.
     pub(in crate::fleet) adopted: Vec<FoundContainer>,
     /// Containers that are removed.
@@ -43,7 +45,11 @@ impl AdoptionPlan {
         let is_wanted = answers && self.standbys.len() < wanted && self.is_new(&found.name);
         match &found.state {
             FoundState::Runs(addr) if is_wanted => {
-                self.standbys.push((found.name.clone(), *addr));
+                self.standbys.push(InitialStandby {
+                    name: found.name.clone(),
+                    addr: *addr,
+                    version: found.version.clone(),
+                });
                 self.adopted.push(found);
             }
             _ => {
@@ -85,8 +91,10 @@ pub(super) fn classify(
         }
         let why = match &found.state {
             FoundState::Runs(addr) if adoption.is_new(&found.name) => {
-                let (name, addr) = (found.name.clone(), Some(*addr));
-                adoption.seats.push(InitialSeat::new(seat, name, addr));
+                adoption.seats.push(InitialSeat {
+                    version: found.version.clone(),
+                    ..InitialSeat::new(seat, found.name.clone(), Some(*addr))
+                });
                 adoption.adopted.push(found);
                 continue;
             }
@@ -99,8 +107,10 @@ pub(super) fn classify(
                 break name;
             }
         };
-        let addr = None;
-        adoption.seats.push(InitialSeat::new(seat, name, addr));
+        adoption.seats.push(InitialSeat {
+            version: found.version.clone(),
+            ..InitialSeat::new(seat, name, None)
+        });
         adoption.lost.push(death(&found, why));
         adoption.discarded.push(found);
     }
@@ -171,6 +181,8 @@ pub(super) fn found(number: u8, seat: u32, name: &str, runs: bool, created: i64)
             true => FoundState::Runs(addr),
             false => FoundState::Ended("ended".to_owned()),
         },
+        version: None,
+        instead_of: None,
         created,
     }
 }
@@ -212,7 +224,7 @@ mod tests {
             adoption
                 .standbys
                 .iter()
-                .map(|(name, _)| name.to_string())
+                .map(|standby| standby.name.to_string())
                 .collect(),
             discarded.map(|found| found.name.to_string()).collect(),
         )

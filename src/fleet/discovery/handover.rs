@@ -27,6 +27,7 @@ pub(super) fn inherited_seats(
             .clone()
             .unwrap_or_else(|| new_name(&mut taken, draw)),
         addr: None,
+        version: None,
         drained: inherited.drained,
         serves: inherited.name.is_some(),
     });
@@ -52,7 +53,7 @@ pub(super) fn inherit(
 ) {
     let mut found = std::mem::take(&mut adoption.seats);
     let names = found.iter().map(|seat| seat.name.clone());
-    let standbys = adoption.standbys.iter().map(|(name, _)| name.clone());
+    let standbys = adoption.standbys.iter().map(|standby| standby.name.clone());
     let mut taken: BTreeSet<ReplicaName> = names.chain(standbys).collect();
     for inherited in seats {
         let at = found.iter().position(|seat| seat.seat == inherited.seat);

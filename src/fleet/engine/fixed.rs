@@ -4,8 +4,11 @@
 //! forgets it.
 
 use std::collections::HashMap;
+use std::future::ready;
 
-use super::interface::{Engine, EngineEvent, EngineEvents, Management, StopMode};
+use super::interface::{Engine, EngineEvent, EngineEvents, Management, PrepareFuture, StopMode};
+use crate::fleet::version::Version;
+use crate::orders::VersionRequest;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -34,7 +37,13 @@ impl Engine for Fixed {
         Management::External
     }
 
-    fn start(&mut self, id: ReplicaId, _seat: Option<Seat>, name: &ReplicaName) {
+    fn start(
+        &mut self,
+        id: ReplicaId,
+        _seat: Option<Seat>,
+        name: &ReplicaName,
+        _version: Option<&Version>,
+    ) {
         self.events.send(match self.backends.get(name) {
             Some(addr) => EngineEvent::Started { id, addr: *addr },
             None => EngineEvent::Failed {
@@ -42,6 +51,12 @@ impl Engine for Fixed {
                 why: format!("no backend is named {name}"),
             },
         });
+    }
+
+    fn prepare(&self, _request: &VersionRequest) -> PrepareFuture {
+        // The plan refuses the order before.
+        let refusal = "fixed backends are neither started nor stopped";
+        Box::pin(ready(Err(refusal.to_owned())))
     }
 
     fn handle(&self, _id: ReplicaId) -> Option<String> {

@@ -8,6 +8,8 @@ use std::pin::Pin;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::exit_report::ExitReport;
+use crate::fleet::version::Version;
+use crate::orders::VersionRequest;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -84,10 +86,20 @@ pub(in crate::fleet) trait Engine: fmt::Debug + Send {
     /// Returns the party that keeps the number of replicas.
     fn management(&self) -> Management;
 
-    /// Starts a replica; without a seat it is a standby. `Started`, `Failed` or `NameRefused`
-    /// follows, or `Ended` when it ended meanwhile. A replica that was found running under this
-    /// name is adopted.
-    fn start(&mut self, id: ReplicaId, seat: Option<Seat>, name: &ReplicaName);
+    /// Starts a replica of this version; without a seat it is a standby. `Started`, `Failed` or
+    /// `NameRefused` follows, or `Ended` when it ended meanwhile. A replica that was found running
+    /// under this name is adopted.
+    fn start(
+        &mut self,
+        id: ReplicaId,
+        seat: Option<Seat>,
+        name: &ReplicaName,
+        version: Option<&Version>,
+    );
+
+    /// Looks a version up, so that replicas of it can be started; this may take minutes. The error
+    /// is a sentence.
+    fn prepare(&self, request: &VersionRequest) -> PrepareFuture;
 
     /// Returns the replica's identifier on this machine, for people who look for it there:
     /// `pid:4711`, `container:0123456789ab`. `None` if it has none, or none yet.
@@ -122,6 +134,10 @@ pub(in crate::fleet) trait Engine: fmt::Debug + Send {
 
 /// Wanted seats without a replica, and the last replica that answered in each.
 pub(in crate::fleet) type VacantSeats = BTreeMap<Seat, Option<ReplicaId>>;
+
+/// The work of [`Engine::prepare`].
+pub(in crate::fleet) type PrepareFuture =
+    Pin<Box<dyn Future<Output = Result<Version, String>> + Send>>;
 
 /// The work of [`Engine::close`].
 pub(in crate::fleet) type CloseFuture = Pin<Box<dyn Future<Output = ()> + Send>>;

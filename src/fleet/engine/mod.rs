@@ -16,6 +16,8 @@ pub use docker::{ContainerOptions, ContainerSettings, Image, PullPolicy};
 pub(super) use docker::{Docker, Environment, FoundContainer, FoundState};
 pub(super) use exit_report::ExitReport;
 pub(super) use fixed::Fixed;
-pub(super) use interface::{Engine, EngineEvent, EngineEvents, Management, StopMode, VacantSeats};
+pub(super) use interface::{
+    Engine, EngineEvent, EngineEvents, Management, PrepareFuture, StopMode, VacantSeats,
+};
 pub(super) use process::Process;
 pub use process::ProcessSettings;

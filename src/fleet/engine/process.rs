@@ -12,6 +12,7 @@ mod output;
 mod spawn;
 
 use std::collections::HashMap;
+use std::future::ready;
 use std::io;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -27,7 +28,9 @@ use self::output::{ChildMessage, ChildOutput};
 pub use self::spawn::ProcessSettings;
 use self::spawn::Spawner;
 use super::exit_report::ExitReport;
-use super::interface::{Engine, EngineEvent, EngineEvents, Management, StopMode};
+use super::interface::{Engine, EngineEvent, EngineEvents, Management, PrepareFuture, StopMode};
+use crate::fleet::version::{Program, Version};
+use crate::orders::VersionRequest;
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
 
@@ -52,7 +55,8 @@ struct ChildHandle {
 }
 
 impl Process {
-    /// Creates an engine that runs `binary`, or the custom command of the settings.
+    /// Creates an engine that runs the commands of versions, or `binary`. The settings have a
+    /// command unless that is there.
     ///
     /// # Errors
     /// When the file is needed and missing; the sentence says how to build it.
@@ -76,13 +80,24 @@ impl Engine for Process {
         Management::Managed
     }
 
-    fn start(&mut self, id: ReplicaId, seat: Option<Seat>, name: &ReplicaName) {
+    fn start(
+        &mut self,
+        id: ReplicaId,
+        seat: Option<Seat>,
+        name: &ReplicaName,
+        version: Option<&Version>,
+    ) {
         let events = self.events.clone();
-        let (child, addr) = match self.spawner.spawn(seat, name) {
+        let command = match version.map(Version::program) {
+            Some(Program::Command(command)) => Some(command.as_str()),
+            _ => None,
+        };
+        let (child, addr) = match self.spawner.spawn(seat, name, command) {
             Ok(spawned) => spawned,
             Err(err) => {
                 self.children.insert(id, None);
-                let why = format!("cannot run {}: {err}", self.spawner);
+                let program = command.map_or_else(|| self.spawner.to_string(), str::to_owned);
+                let why = format!("cannot run {program}: {err}");
                 return events.send(EngineEvent::Failed { id, why });
             }
         };
@@ -102,6 +117,15 @@ impl Engine for Process {
             stop_timeout,
             events,
         ));
+    }
+
+    fn prepare(&self, request: &VersionRequest) -> PrepareFuture {
+        Box::pin(ready(match request {
+            VersionRequest::Command(command) => Ok(Version::new(Program::Command(command.clone()))),
+            VersionRequest::Image(_) => {
+                Err("processes run a command, not an image: replace all -- COMMAND".to_owned())
+            }
+        }))
     }
 
     fn handle(&self, id: ReplicaId) -> Option<String> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::fleet::engine::EngineEvent;
-use crate::fleet::plan::{Ownership, ProbeEvent};
+use crate::fleet::plan::{OrderId, Ownership, ProbeEvent};
+use crate::fleet::version::Version;
 use crate::orders::{FleetSnapshot, OrderCall};
 use crate::roster::{Evidence, ReplicaId};
 use crate::shutdown::Shutdown;
@@ -32,6 +33,9 @@ impl Stop {
     }
 }
 
+/// A version that the engine has looked up for an order, or the reason why it cannot.
+pub(in crate::fleet) type PreparedVersion = (OrderId, Result<Version, String>);
+
 /// The receivers of everything that can arrive.
 #[derive(Debug)]
 pub(in crate::fleet) struct Inbox {
@@ -45,5 +49,6 @@ pub(in crate::fleet) struct Inbox {
     /// Requests for a snapshot of all replicas.
     pub(in crate::fleet) snapshots: mpsc::Receiver<oneshot::Sender<FleetSnapshot>>,
     pub(in crate::fleet) orders: mpsc::Receiver<OrderCall>,
+    pub(in crate::fleet) prepared: mpsc::UnboundedReceiver<PreparedVersion>,
     pub(in crate::fleet) evidence: mpsc::Receiver<Evidence>,
 }

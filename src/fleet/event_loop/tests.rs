@@ -49,6 +49,7 @@ fn fleet_loop() -> (FleetLoop, mpsc::UnboundedReceiver<EngineEvent>, Subscriber)
         publisher: RosterPublisher::new(publisher, 1, counters.clone()),
         recorder: EventRecorder::new(Journal::default(), counters.clone()),
         counters,
+        prepared: mpsc::unbounded_channel().0,
         heartbeats: Heartbeats::new(None, mpsc::unbounded_channel().0),
         status: watch::channel(plan.status()).0,
         names: watch::channel(ReplicaNames::default()).0,

@@ -45,7 +45,8 @@ pub(super) fn begin(
     // Replicas with given names start first, so that no random name equals one of them.
     for seat in seats {
         let name = names.next().unwrap_or_else(|| state.free_name(env));
-        replicas.push(state.start(Some(seat), name));
+        let version = state.version.clone();
+        replicas.push(state.start(Some(seat), name, version));
     }
     Ok(ActiveOrder::Add(AddGroup {
         order_id,
@@ -102,16 +103,17 @@ fn add_to_ring(state: &mut PlanState, id: ReplicaId) {
         return;
     };
     replica.phase = Phase::Up;
-    let name = replica.name.clone();
+    let (name, version) = (replica.name.clone(), replica.version.clone());
     let holder = Holder {
         id,
         name: name.clone(),
         addr,
         health: Health::Up,
         drained: false,
+        version: version.clone(),
         stands_in: false,
     };
-    let mut record = SeatRecord::new(seat, name.clone());
+    let mut record = SeatRecord::new(seat, name.clone(), version);
     record.take(holder, state.now);
     state.seats.push(record);
     state.record(EventKind::Joined, seat, name, "");

@@ -48,6 +48,9 @@ pub(super) fn mark_dead_since(
         return;
     };
     let (seat, name) = (replica.seat, replica.name.clone());
+    if let (Some(seat), Some(rolling)) = (seat, state.orders.rolling_mut()) {
+        rolling.record_death(seat, id, &name, &reason);
+    }
     let mut event = state.event(EventKind::Down, seat, name, reason);
     event.detected_within = last.map(|at| now.saturating_duration_since(at));
     state.effects.push(Action::Record(event));

@@ -107,8 +107,10 @@ fn start_failed(state: &mut PlanState, id: ReplicaId, why: String) {
     }
     state.record(EventKind::Failed, seat, name.clone(), why.clone());
     state.remove(id, StopMode::Kill);
-    if state.orders.is_replacing(seat) {
-        state.orders.fail_replace(&name, &why);
+    if state.orders.is_replacing(seat)
+        && let Some(rolling) = state.orders.rolling_mut()
+    {
+        rolling.record_failure(format!("could not start {name}: {why}"));
     }
 }
 

@@ -7,8 +7,8 @@
 //!
 //! [`Plan`] only coordinates. The data are at the bottom: `backoff`, `probe_failure`, `silence`,
 //! `replica`, `seat`, `seat_history`, `seat_table`, `order_book`, `rolling_replace`,
-//! `mass_silence`, `handover`, `effects`. `state` bundles them, and the transitions in the other
-//! files are functions over that state.
+//! `former_versions`, `mass_silence`, `handover`, `effects`. `state` bundles them, and the
+//! transitions in the other files are functions over that state.
 
 mod add;
 mod backoff;
@@ -16,6 +16,7 @@ mod deaths;
 mod drain;
 mod effects;
 mod engine_events;
+mod former_versions;
 mod handover;
 mod health;
 mod mass_silence;
@@ -25,6 +26,8 @@ mod ownership;
 mod probe_failure;
 mod probe_types;
 mod replace;
+mod replace_outcome;
+mod replace_steps;
 mod replacement;
 mod replica;
 mod resume;
@@ -50,15 +53,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::fleet::engine::VacantSeats;
-use crate::orders::ReplicaInfo;
+use crate::fleet::version::Version;
+use crate::orders::{ReplacementInfo, ReplicaInfo};
 use crate::ring::{RingError, Seat};
-use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
+use crate::roster::{ReplicaId, ReplicaName};
 pub(super) use probe_types::{MissReason, ProbeEvent, ProbeWording, Refusal};
 use replica::Replica;
+use rolling_replace::RollingReplace;
 use seat::SeatRecord;
 use state::PlanState;
 pub(super) use types::{
-    Action, Environment, InitialSeat, Input, MemberDraft, OrderId, Policy, RosterDraft, Traffic,
+    Action, Environment, InitialSeat, InitialStandby, Input, MemberDraft, OrderId, Policy,
+    RosterDraft, Traffic,
 };
 
 pub use types::{Ownership, Status};
@@ -78,7 +84,7 @@ impl Plan {
     pub(super) fn resume(
         policy: Policy,
         first: &[InitialSeat],
-        standbys: &[(ReplicaName, ReplicaAddr)],
+        standbys: &[InitialStandby],
         now: Instant,
     ) -> Result<Self, RingError> {
         let state = resume::initial_state(policy, first, standbys, now)?;
@@ -106,6 +112,7 @@ impl Plan {
             Input::Probe(id, event) => health::on_probe(state, id, event, env),
             Input::Evidence(evidence) => health::on_evidence(state, evidence),
             Input::Drained(id) => engine_events::on_drained(state, id),
+            Input::Prepared(order_id, version) => replace::prepared(state, order_id, version),
             Input::Order(order_id, order) => orders::accept(state, order_id, order),
             Input::Close => orders::close(state),
             Input::Ownership(ownership) => ownership::set(state, ownership),
@@ -131,6 +138,7 @@ impl Plan {
         let backoffs = backoffs.chain([&state.standby_backoff]);
         let starts = backoffs.filter_map(backoff::Backoff::not_before);
         let times = limits.chain(starts).chain(state.mass_silence.held_until());
+        let times = times.chain(replace_steps::deadline(state));
         // Work that was due and not done in this step waits for something other than time.
         times.filter(|at| *at > state.now).min()
     }
@@ -172,6 +180,8 @@ impl Plan {
             unanswered_inherited: state.seats.unanswered_inherited_count(),
             drained: state.seats.drained_count(),
             standbys: replicas().filter(|replica| replica.is_warm()).count(),
+            versions: state.seats.versions().len(),
+            replacing: state.orders.rolling().is_some(),
             owned_elsewhere: !state.handover.is_owned(),
             busy: state.orders.is_active() || is_moving,
             complete: state.seats.has_all_first_answers(),
@@ -204,6 +214,17 @@ impl Plan {
     pub(super) fn seat(&self, id: ReplicaId) -> Option<Seat> {
         let replica = self.state.replicas.get(id);
         replica.and_then(|replica| replica.seat)
+    }
+
+    /// Returns the version that `id` is to run; `None` for a fixed backend.
+    pub(super) fn version(&self, id: ReplicaId) -> Option<&Version> {
+        let replica = self.state.replicas.get(id);
+        replica.and_then(|replica| replica.version.as_ref())
+    }
+
+    /// Returns the progress of the replacement that is under way.
+    pub(super) fn replacement(&self) -> Option<ReplacementInfo> {
+        self.state.orders.rolling().map(RollingReplace::info)
     }
 
     /// Returns `true` if the address of `id` is known, so that it already runs.

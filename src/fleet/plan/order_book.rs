@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::rolling_replace::RollingReplace;
 use super::types::OrderId;
-use crate::orders::{MAX_QUEUED_ORDERS, Order, OrderError};
+use crate::orders::{MAX_QUEUED_ORDERS, Order, OrderError, ReplaceRequest};
 use crate::ring::{Ring, Seat};
-use crate::roster::{ReplicaId, ReplicaName};
+use crate::roster::ReplicaId;
 
 /// Order that is being carried out.
 #[derive(Debug)]
@@ -27,7 +27,12 @@ pub(super) enum ActiveOrder {
         order_id: Option<OrderId>,
         seats: BTreeSet<Seat>,
     },
-    /// Complete when every seat was replaced, or a successor did not start.
+    /// Complete when the engine has looked up the version.
+    Prepare {
+        order_id: OrderId,
+        request: ReplaceRequest,
+    },
+    /// Complete when every seat was replaced, or too many successors have failed.
     Replace(RollingReplace),
 }
 
@@ -119,20 +124,25 @@ impl OrderBook {
         matches!(&self.active, Some(ActiveOrder::Add(group)) if group.replicas.contains(&id))
     }
 
-    /// Returns `true` if the active `replace` is at this seat.
-    pub(super) fn is_replacing(&self, seat: Seat) -> bool {
+    /// Returns the active replacement.
+    pub(super) fn rolling(&self) -> Option<&RollingReplace> {
         match &self.active {
-            Some(ActiveOrder::Replace(rolling)) => {
-                rolling.current().is_some_and(|step| step.seat == seat)
-            }
-            _ => false,
+            Some(ActiveOrder::Replace(rolling)) => Some(rolling),
+            _ => None,
         }
     }
 
-    /// Ends the active `replace`, because the successor `name` did not start.
-    pub(super) fn fail_replace(&mut self, name: &ReplicaName, why: &str) {
-        if let Some(ActiveOrder::Replace(rolling)) = &mut self.active {
-            rolling.fail(name, why);
+    /// Returns the active replacement, mutably.
+    pub(super) fn rolling_mut(&mut self) -> Option<&mut RollingReplace> {
+        match &mut self.active {
+            Some(ActiveOrder::Replace(rolling)) => Some(rolling),
+            _ => None,
         }
+    }
+
+    /// Returns `true` if the active `replace` is at this seat.
+    pub(super) fn is_replacing(&self, seat: Seat) -> bool {
+        let mut steps = self.rolling().into_iter().flat_map(RollingReplace::current);
+        steps.any(|step| step.seat == seat)
     }
 }

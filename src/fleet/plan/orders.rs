@@ -6,7 +6,7 @@
 use super::order_book::{ActiveOrder, QueuedOrder};
 use super::state::PlanState;
 use super::types::{Environment, OrderId};
-use super::{add, drain, replace, ring_settings, rm, scale};
+use super::{add, drain, replace, replace_outcome, replace_steps, ring_settings, rm, scale};
 use crate::fleet::engine::{Management, StopMode};
 use crate::orders::{Order, OrderError};
 use crate::roster::ReplicaId;
@@ -15,7 +15,12 @@ use crate::roster::ReplicaId;
 pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
     let is_start_or_stop = matches!(
         order,
-        Order::Add(_) | Order::Rm(_) | Order::Scale(_) | Order::Replace(_)
+        Order::Add(_)
+            | Order::Rm(_)
+            | Order::Scale(_)
+            | Order::Replace(_)
+            | Order::StopReplace
+            | Order::ReplaceBack
     );
     let refusal = if state.policy.keeper == Management::External && is_start_or_stop {
         OrderError::invalid("fixed backends are neither started nor stopped")
@@ -26,9 +31,27 @@ pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
     } else if state.orders.is_full() {
         OrderError::queue_full()
     } else {
-        return state.orders.enqueue(QueuedOrder { order_id, order });
+        return match interrupt(state, order_id, &order) {
+            Ok(true) => {}
+            Ok(false) => state.orders.enqueue(QueuedOrder { order_id, order }),
+            Err(refusal) => state.effects.answer(order_id, Err(refusal)),
+        };
     };
     state.effects.answer(order_id, Err(refusal));
+}
+
+/// Carries out an order that does not wait for the replacement that is under way, but ends it.
+/// Returns `false` for any other order.
+fn interrupt(state: &mut PlanState, order_id: OrderId, order: &Order) -> Result<bool, OrderError> {
+    match order {
+        Order::StopReplace => {
+            replace::stop(state, order_id)?;
+            state.answer_with_list(order_id);
+            Ok(true)
+        }
+        Order::ReplaceBack => replace::turn_back_active(state, order_id),
+        _ => Ok(false),
+    }
 }
 
 /// Begins the next order if none is active. Returns `true` if it did.
@@ -40,7 +63,10 @@ pub(super) fn begin_next(state: &mut PlanState, env: &mut dyn Environment) -> bo
         Order::Add(change) => add::begin(state, order_id, &change, env).map(Some),
         Order::Rm(change) => rm::begin(state, order_id, &change, env).map(Some),
         Order::Scale(n) => scale::begin(state, order_id, n, env),
-        Order::Replace(target) => replace::begin(state, order_id, &target).map(Some),
+        Order::Replace(request) => replace::begin(state, order_id, request).map(Some),
+        Order::ReplaceBack => replace::begin_back(state, order_id).map(Some),
+        // Never queued.
+        Order::StopReplace => replace::stop(state, order_id).map(|()| None),
         Order::Drain(name) => drain::set_drained(state, &name, true).map(|()| None),
         Order::Ready(name) => drain::set_drained(state, &name, false).map(|()| None),
         Order::Ring(spec) => ring_settings::switch_ring(state, order_id, spec).map(|()| None),
@@ -66,7 +92,8 @@ pub(super) fn finish_active(state: &mut PlanState, env: &mut dyn Environment) ->
         ActiveOrder::Add(group) => add::is_complete(state, group),
         ActiveOrder::Undo { group, .. } => is_gone(state, group),
         ActiveOrder::Rm { seats, .. } => rm::is_complete(state, seats),
-        ActiveOrder::Replace(rolling) => replace::advance(state, rolling, env),
+        ActiveOrder::Replace(rolling) => replace_steps::advance(state, rolling, env),
+        ActiveOrder::Prepare { .. } => false,
     };
     if !is_complete {
         state.orders.set_active(Some(active));
@@ -79,9 +106,11 @@ pub(super) fn finish_active(state: &mut PlanState, env: &mut dyn Environment) ->
         } => state.effects.answer(order_id, Err(refusal)),
         ActiveOrder::Rm { order_id, seats } => rm::complete(state, order_id, seats),
         ActiveOrder::Replace(rolling) => {
-            let order_id = rolling.order_id();
-            state.effects.answer(order_id, rolling.into_result());
+            for (order_id, result) in rolling.into_results() {
+                state.effects.answer(order_id, result);
+            }
         }
+        ActiveOrder::Prepare { .. } => {}
     }
     true
 }
@@ -95,25 +124,27 @@ fn is_gone(state: &PlanState, group: &[ReplicaId]) -> bool {
 /// serves continues to.
 pub(super) fn close(state: &mut PlanState) {
     state.orders.close();
-    let active = match state.orders.take_active() {
-        None => None,
+    let active: Vec<OrderId> = match state.orders.take_active() {
+        None => Vec::new(),
         Some(ActiveOrder::Add(group)) => {
             for id in group.replicas {
                 state.remove(id, StopMode::Kill);
             }
-            Some(group.order_id)
+            vec![group.order_id]
         }
-        Some(ActiveOrder::Undo { order_id, .. }) => Some(order_id),
+        Some(ActiveOrder::Undo { order_id, .. } | ActiveOrder::Prepare { order_id, .. }) => {
+            vec![order_id]
+        }
         Some(ActiveOrder::Rm { order_id, seats }) => {
             state.orders.set_active(Some(ActiveOrder::Rm {
                 order_id: None,
                 seats,
             }));
-            order_id
+            order_id.into_iter().collect()
         }
         Some(ActiveOrder::Replace(rolling)) => {
-            replace::cancel(state, &rolling);
-            Some(rolling.order_id())
+            replace_outcome::withdraw(state, &rolling, "ringmaster is stopping");
+            rolling.order_ids().collect()
         }
     };
     let waiting = state.orders.take_queue();

@@ -1,89 +1,223 @@
-//! `replace`: a new replica for one seat, or for all seats one after the other.
+//! `replace`: new replicas for one seat, for some or for all, by the same or by another version.
 //!
 //! The new replica starts before the old one leaves, so the seat serves throughout: it is a
 //! successor like any other, and takes the seat when it answers. A death of the old replica in
 //! between changes nothing, because its successor is already starting. A seat whose holder has
-//! changed since the order was given counts as replaced.
+//! changed since the order was given counts as replaced, unless another version was ordered.
+//!
+//! The version of a seat follows the replica that takes it. So before a new version has answered,
+//! a dead holder gets a successor of the old one. If too many replicas of the new version fail, the
+//! seats return to what they ran before.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::former_versions::FormerVersions;
 use super::order_book::ActiveOrder;
-use super::replacement;
+use super::replace_outcome::{record, steps_back, turn_back, withdraw};
 use super::rolling_replace::{ReplaceStep, RollingReplace};
+use super::seat::SeatRecord;
 use super::state::PlanState;
-use super::types::{Environment, OrderId};
-use crate::orders::{OrderError, ReplaceTarget};
+use super::types::{Action, OrderId};
+use crate::fleet::rollout_event::RolloutStage;
+use crate::fleet::version::Version;
+use crate::orders::{OrderError, ReplacePace, ReplaceRequest, ReplaceTarget};
+use crate::ring::Seat;
 
-/// Checks a `replace` and lists its steps.
+/// Pace at which former versions are brought back by an order of its own.
+const BACK_PACE: ReplacePace = ReplacePace {
+    parallel: 1,
+    max_failures: 1,
+    monitor: Duration::ZERO,
+};
+
+/// Checks a `replace` and lists its steps. Another version is prepared first.
 ///
 /// # Errors
-/// When no seat has this name.
+/// When no seat has the name, or there are fewer seats than the order wants to replace.
 pub(super) fn begin(
-    state: &PlanState,
+    state: &mut PlanState,
     order_id: OrderId,
-    target: &ReplaceTarget,
+    request: ReplaceRequest,
 ) -> Result<ActiveOrder, OrderError> {
-    let only = match target {
-        ReplaceTarget::All => None,
-        ReplaceTarget::One(name) => Some(state.seat_named(name)?),
-    };
-    let wanted = state.seats.wanted();
-    let targets = wanted.filter(|record| only.is_none_or(|seat| seat == record.seat));
-    let steps = targets.map(|record| ReplaceStep {
-        seat: record.seat,
-        holder: record.holder_id(),
+    let seats = target_seats(state, &request.target)?;
+    if let Some(version) = request.version.clone() {
+        state.effects.push(Action::Prepare(order_id, version));
+        return Ok(ActiveOrder::Prepare { order_id, request });
+    }
+    let steps = seats.into_iter().map(|seat| ReplaceStep {
+        seat,
+        holder: state.seats.get(seat).and_then(SeatRecord::holder_id),
+        version: None,
     });
-    let rolling = RollingReplace::new(order_id, steps.collect());
+    let rolling = RollingReplace::by_same(order_id, request.pace, steps.collect());
     Ok(ActiveOrder::Replace(rolling))
 }
 
-/// Advances a replacement as far as possible. Returns `true` if it is finished.
-pub(super) fn advance(
+/// Begins the replacement that waits for this version, or refuses it. A version that nothing waits
+/// for has no effect.
+pub(super) fn prepared(
     state: &mut PlanState,
-    rolling: &mut RollingReplace,
-    env: &mut dyn Environment,
-) -> bool {
-    while !rolling.is_finished() {
-        let step = match rolling.current() {
-            Some(step) => Some(step),
-            None => rolling
-                .next_step()
-                .inspect(|step| begin_step(state, *step, env)),
-        };
-        match step {
-            None => rolling.succeed(state.seats.listed()),
-            Some(step) if is_complete(state, step) => rolling.complete_step(),
-            Some(_) => return false,
+    prepared_for: OrderId,
+    version: Result<Version, String>,
+) {
+    let request = match state.orders.take_active() {
+        Some(ActiveOrder::Prepare { order_id, request }) if order_id == prepared_for => request,
+        other => return state.orders.set_active(other),
+    };
+    let begun = version
+        .map_err(OrderError::unavailable)
+        .and_then(|version| {
+            let seats = target_seats(state, &request.target)?;
+            Ok(begin_rollout(state, prepared_for, &request, seats, version))
+        });
+    match begun {
+        Ok(rolling) => state.orders.set_active(Some(ActiveOrder::Replace(rolling))),
+        Err(refusal) => state.effects.answer(prepared_for, Err(refusal)),
+    }
+}
+
+fn begin_rollout(
+    state: &mut PlanState,
+    order_id: OrderId,
+    request: &ReplaceRequest,
+    seats: Vec<Seat>,
+    version: Version,
+) -> RollingReplace {
+    let version_of = |seat: &Seat| {
+        let record = state.seats.get(*seat)?;
+        Some((*seat, record.version.clone()?))
+    };
+    let present = seats.iter().filter_map(version_of);
+    let former = FormerVersions::new(state.version.clone(), present);
+    state.former.push(former);
+    let is_fleet_wide = request.target == ReplaceTarget::All;
+    let steps = seats.into_iter().map(|seat| ReplaceStep {
+        seat,
+        holder: None,
+        version: Some(version.clone()),
+    });
+    let steps: VecDeque<_> = steps.collect();
+    let total = steps.len();
+    let by = order_id;
+    let rolling = RollingReplace::by_version(order_id, request.pace, version, is_fleet_wide, steps);
+    let ReplacePace { parallel, .. } = request.pace;
+    let monitor = humantime::format_duration(request.pace.monitor);
+    let pace = format!("{total} to replace, {parallel} at a time, each monitored for {monitor}");
+    record(state, &rolling, RolloutStage::Begun, pace, Some(by));
+    rolling
+}
+
+/// Returns the seats of a target.
+///
+/// # Errors
+/// When no seat has the name, or there are fewer seats.
+fn target_seats(state: &PlanState, target: &ReplaceTarget) -> Result<Vec<Seat>, OrderError> {
+    let mut seats: Vec<Seat> = state.seats.wanted().map(|record| record.seat).collect();
+    match target {
+        ReplaceTarget::All => {}
+        ReplaceTarget::One(name) => {
+            let named = state.seat_named(name)?;
+            seats.retain(|seat| *seat == named);
+        }
+        ReplaceTarget::Lowest(n) => {
+            let wanted = seats.len();
+            if *n > wanted {
+                return Err(OrderError::invalid(format!(
+                    "cannot replace {n} replicas: there are only {wanted}"
+                )));
+            }
+            seats.sort_unstable();
+            seats.truncate(*n);
         }
     }
-    true
+    Ok(seats)
 }
 
-/// Starts a successor, unless there is one or the holder has changed.
-fn begin_step(state: &mut PlanState, step: ReplaceStep, env: &mut dyn Environment) {
-    let Some(record) = state.seats.get_mut(step.seat) else {
-        return;
-    };
-    if record.holder_id() == step.holder && record.successor.is_none() {
-        record.backoff.allow_now();
-        replacement::start_successor(state, step.seat, env);
+/// Begins the return to the versions from before the last replacement.
+///
+/// # Errors
+/// When none is known.
+pub(super) fn begin_back(
+    state: &mut PlanState,
+    order_id: OrderId,
+) -> Result<ActiveOrder, OrderError> {
+    let former = state.former.last().cloned().ok_or_else(|| {
+        OrderError::invalid("there is no replacement by another version to take back")
+    })?;
+    let steps = steps_back(state, &former, former.seats());
+    let rolling = RollingReplace::back(order_id, BACK_PACE, steps);
+    let reason = "by order".to_owned();
+    record(
+        state,
+        &rolling,
+        RolloutStage::TurnedBack,
+        reason,
+        Some(order_id),
+    );
+    Ok(ActiveOrder::Replace(rolling))
+}
+
+/// Stops the replacement that is under way: no further seat begins.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn stop(state: &mut PlanState, by: OrderId) -> Result<(), OrderError> {
+    match state.orders.take_active() {
+        Some(ActiveOrder::Prepare { order_id, .. }) => {
+            let refusal = OrderError::unavailable("stopped by order; nothing was replaced");
+            state.effects.answer(order_id, Err(refusal));
+            Ok(())
+        }
+        Some(ActiveOrder::Replace(mut rolling)) => {
+            withdraw(state, &rolling, "the replacement was stopped");
+            rolling.fail("stopped by order");
+            let progress = rolling.progress();
+            record(state, &rolling, RolloutStage::Stopped, progress, Some(by));
+            state.orders.set_active(Some(ActiveOrder::Replace(rolling)));
+            Ok(())
+        }
+        other => {
+            state.orders.set_active(other);
+            Err(OrderError::invalid("no replacement is under way"))
+        }
     }
 }
 
-/// Returns `true` if the seat has another holder and the engine no longer holds the former one.
-fn is_complete(state: &PlanState, step: ReplaceStep) -> bool {
-    let Some(record) = state.seats.get(step.seat) else {
-        return true;
-    };
-    let is_left = step.holder.is_some_and(|id| state.replicas.contains(id));
-    record.holder_id() != step.holder && !is_left
-}
-
-/// Cancels the successor of the present step, if the seat is served without it.
-pub(super) fn cancel(state: &mut PlanState, rolling: &RollingReplace) {
-    let Some(step) = rolling.current() else {
-        return;
-    };
-    let record = state.seats.get(step.seat);
-    if record.is_some_and(|record| record.is_held()) {
-        state.cancel_successor(step.seat, "ringmaster is stopping");
+/// Turns back the replacement that is under way, if there is one; its order waits for that. Returns
+/// `false` if the order must wait for its turn.
+///
+/// # Errors
+/// When nothing was replaced by another version.
+pub(super) fn turn_back_active(
+    state: &mut PlanState,
+    order_id: OrderId,
+) -> Result<bool, OrderError> {
+    match state.orders.take_active() {
+        Some(ActiveOrder::Replace(mut rolling)) if rolling.goes_back() => {
+            rolling.join_back(order_id);
+            state.orders.set_active(Some(ActiveOrder::Replace(rolling)));
+            Ok(true)
+        }
+        Some(ActiveOrder::Replace(mut rolling)) if rolling.version().is_some() => {
+            rolling.join_back(order_id);
+            let reason = "taken back by order".to_owned();
+            turn_back(state, &mut rolling, reason, Some(order_id));
+            state.orders.set_active(Some(ActiveOrder::Replace(rolling)));
+            Ok(true)
+        }
+        other => {
+            let is_replacement = matches!(
+                other,
+                Some(ActiveOrder::Replace(_) | ActiveOrder::Prepare { .. })
+            );
+            state.orders.set_active(other);
+            match is_replacement {
+                true => Err(OrderError::invalid(
+                    "no version has changed yet; 'replace stop' ends the replacement",
+                )),
+                false => Ok(false),
+            }
+        }
     }
 }

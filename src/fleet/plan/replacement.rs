@@ -7,6 +7,7 @@ use super::state::PlanState;
 use super::types::Environment;
 use crate::fleet::engine::Management;
 use crate::fleet::events::EventKind;
+use crate::fleet::version::Version;
 use crate::ring::Seat;
 use crate::roster::ReplicaName;
 
@@ -18,7 +19,9 @@ pub(super) fn fill(state: &mut PlanState, env: &mut dyn Environment) {
     let allowed = allowed_for_silent(state);
     for (seat, is_empty) in seats_to_fill(state, allowed) {
         if !is_empty || !standby::promote(state, seat) {
-            start_successor(state, seat, env);
+            let record = state.seats.get(seat);
+            let version = record.and_then(|record| record.version.clone());
+            start_successor(state, seat, version, env);
         }
     }
 }
@@ -46,8 +49,13 @@ fn seats_to_fill(state: &PlanState, mut allowed: usize) -> Vec<(Seat, bool)> {
     seats
 }
 
-/// Starts a successor for `seat`, which has none.
-pub(super) fn start_successor(state: &mut PlanState, seat: Seat, env: &mut dyn Environment) {
+/// Starts a successor of this version for `seat`, which has none.
+pub(super) fn start_successor(
+    state: &mut PlanState,
+    seat: Seat,
+    version: Option<Version>,
+    env: &mut dyn Environment,
+) {
     let Some(record) = state.seats.get(seat) else {
         return;
     };
@@ -56,7 +64,7 @@ pub(super) fn start_successor(state: &mut PlanState, seat: Seat, env: &mut dyn E
     } else {
         state.free_name(env)
     };
-    let id = state.start(Some(seat), name);
+    let id = state.start(Some(seat), name, version);
     if let Some(record) = state.seats.get_mut(seat) {
         record.successor = Some(id);
     }

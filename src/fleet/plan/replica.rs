@@ -9,6 +9,7 @@ use std::time::Instant;
 use super::probe_failure::ProbeFailures;
 use super::silence::Silence;
 use super::types::{Policy, Traffic};
+use crate::fleet::version::Version;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -18,6 +19,8 @@ pub(super) struct Replica {
     /// Seat that it has or is to have; `None` for a standby.
     pub(super) seat: Option<Seat>,
     pub(super) name: ReplicaName,
+    /// Version that it runs; `None` for a fixed backend.
+    pub(super) version: Option<Version>,
     pub(super) addr: Option<ReplicaAddr>,
     pub(super) phase: Phase,
     /// Missed heartbeats in a row.
@@ -86,6 +89,7 @@ impl Replica {
         Self {
             seat,
             name,
+            version: None,
             addr: None,
             phase,
             misses: 0,

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::backoff::Backoff;
 use super::effects::Effects;
+use super::former_versions::VersionHistory;
 use super::handover::Handover;
 use super::mass_silence::MassSilence;
 use super::order_book::OrderBook;
@@ -13,10 +14,10 @@ use super::replica::{Phase, Replica, ReplicaTable};
 use super::seat::{Holder, SeatRecord};
 use super::seat_table::SeatTable;
 use super::state::PlanState;
-use super::types::{InitialSeat, Policy};
+use super::types::{InitialSeat, InitialStandby, Policy};
 use crate::fleet::engine::Management;
 use crate::ring::{RingError, Seat};
-use crate::roster::{Health, ReplicaAddr, ReplicaName};
+use crate::roster::Health;
 
 /// Returns the state for these distinct seats and these standbys.
 ///
@@ -25,7 +26,7 @@ use crate::roster::{Health, ReplicaAddr, ReplicaName};
 pub(super) fn initial_state(
     policy: Policy,
     first: &[InitialSeat],
-    standbys: &[(ReplicaName, ReplicaAddr)],
+    standbys: &[InitialStandby],
     now: Instant,
 ) -> Result<PlanState, RingError> {
     let on_ring: BTreeSet<Seat> = first.iter().map(|first| first.seat).collect();
@@ -35,11 +36,16 @@ pub(super) fn initial_state(
         .iter()
         .map(|first| initial_record(&policy, first, &mut replicas, now))
         .collect();
-    for (name, addr) in standbys {
+    for standby in standbys {
         let phase = Phase::Standby { since: now };
-        replicas.insert(Replica::found(None, name.clone(), *addr, phase));
+        let mut replica = Replica::found(None, standby.name.clone(), standby.addr, phase);
+        let version = standby.version.clone();
+        replica.version = version.or_else(|| policy.version.clone());
+        replicas.insert(replica);
     }
     Ok(PlanState {
+        version: policy.version.clone(),
+        former: VersionHistory::default(),
         policy,
         now,
         ring,
@@ -62,7 +68,8 @@ fn initial_record(
     replicas: &mut ReplicaTable,
     now: Instant,
 ) -> SeatRecord {
-    let mut record = SeatRecord::new(first.seat, first.name.clone());
+    let version = first.version.clone().or_else(|| policy.version.clone());
+    let mut record = SeatRecord::new(first.seat, first.name.clone(), version.clone());
     record.begins_drained = first.drained;
     record.inherited = first.serves;
     record.awaits_first_answer = policy.watched;
@@ -79,13 +86,15 @@ fn initial_record(
     } else {
         (Phase::Up, Health::Up)
     };
-    let replica = Replica::found(Some(first.seat), first.name.clone(), addr, phase);
+    let mut replica = Replica::found(Some(first.seat), first.name.clone(), addr, phase);
+    replica.version.clone_from(&version);
     record.holder = Some(Holder {
         id: replicas.insert(replica),
         name: first.name.clone(),
         addr,
         health,
         drained: first.drained,
+        version,
         stands_in: false,
     });
     record

@@ -1,86 +1,271 @@
-//! Progress of a `replace`: the seats still to be replaced, the present one, and the result.
+//! Progress of a replacement: the seats still to be replaced, those that are being replaced, those
+//! that are done, and the failures.
+//!
+//! A replacement goes forward, or brings former versions back. It knows nothing of the seats
+//! themselves: `replace` looks at them.
 
 use std::collections::VecDeque;
+use std::mem;
+use std::time::Duration;
 
 use super::types::OrderId;
-use crate::orders::{OrderError, OrderResult};
+use crate::fleet::version::Version;
+use crate::orders::{OrderError, OrderResult, ReplacePace, ReplacementInfo};
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
 
-/// Seat to be replaced, and its holder when the order began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Seat to be replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ReplaceStep {
     pub(super) seat: Seat,
+    /// Holder that is to leave: at the order, or, for another version, when the step begins.
     pub(super) holder: Option<ReplicaId>,
+    /// Version that the seat is to run; `None`: the one that it runs.
+    pub(super) version: Option<Version>,
 }
 
-/// Replacement of one seat after the other.
+/// Replacement of some seats, a few at a time.
 #[derive(Debug)]
 pub(super) struct RollingReplace {
-    order_id: OrderId,
+    /// Order that began it; `None` if that was a `replace back`.
+    order_id: Option<OrderId>,
+    /// Orders that wait for the former versions.
+    back_orders: Vec<OrderId>,
+    pace: ReplacePace,
+    /// Version that was ordered.
+    version: Option<Version>,
+    /// `true` if new seats and standbys are to run that version, too.
+    is_fleet_wide: bool,
     pending: VecDeque<ReplaceStep>,
-    current: Option<ReplaceStep>,
-    total: usize,
-    done: usize,
-    /// Result, set at the end.
-    result: Option<OrderResult>,
+    current: Vec<ReplaceStep>,
+    done: Vec<ReplaceStep>,
+    failures: usize,
+    last_failure: String,
+    /// Reason for which the former versions are brought back; `None` while it goes forward.
+    turned_back: Option<String>,
+    /// Answers to the order and to the orders that wait for the former versions, set at the end.
+    results: Option<(OrderResult, OrderResult)>,
 }
 
 impl RollingReplace {
-    /// Replacement of these seats, none of which has begun.
-    pub(super) fn new(order_id: OrderId, pending: VecDeque<ReplaceStep>) -> Self {
+    /// Replacement by what the seats run. No step has begun.
+    pub(super) fn by_same(
+        order_id: OrderId,
+        pace: ReplacePace,
+        pending: VecDeque<ReplaceStep>,
+    ) -> Self {
         Self {
-            order_id,
-            total: pending.len(),
+            order_id: Some(order_id),
+            back_orders: Vec::new(),
+            pace,
+            version: None,
+            is_fleet_wide: false,
             pending,
-            current: None,
-            done: 0,
-            result: None,
+            current: Vec::new(),
+            done: Vec::new(),
+            failures: 0,
+            last_failure: String::new(),
+            turned_back: None,
+            results: None,
         }
     }
 
-    pub(super) fn order_id(&self) -> OrderId {
-        self.order_id
+    /// Replacement by this version. No step has begun.
+    pub(super) fn by_version(
+        order_id: OrderId,
+        pace: ReplacePace,
+        version: Version,
+        is_fleet_wide: bool,
+        pending: VecDeque<ReplaceStep>,
+    ) -> Self {
+        Self {
+            version: Some(version),
+            is_fleet_wide,
+            ..Self::by_same(order_id, pace, pending)
+        }
     }
 
-    /// Returns the step that has begun and is not complete.
-    pub(super) fn current(&self) -> Option<ReplaceStep> {
-        self.current
+    /// Return to former versions, by order. No step has begun.
+    pub(super) fn back(
+        order_id: OrderId,
+        pace: ReplacePace,
+        pending: VecDeque<ReplaceStep>,
+    ) -> Self {
+        Self {
+            order_id: None,
+            back_orders: vec![order_id],
+            turned_back: Some("by order".to_owned()),
+            ..Self::by_same(order_id, pace, pending)
+        }
     }
 
-    /// Makes the next pending step the current one and returns it. There must be no current step.
-    pub(super) fn next_step(&mut self) -> Option<ReplaceStep> {
-        self.current = self.pending.pop_front();
-        self.current
+    /// Returns the orders that get an answer.
+    pub(super) fn order_ids(&self) -> impl Iterator<Item = OrderId> {
+        self.order_id.into_iter().chain(self.back_orders.clone())
     }
 
-    /// Counts the current step as done.
-    pub(super) fn complete_step(&mut self) {
-        self.current = None;
-        self.done += 1;
+    /// Returns the time for which each new replica is monitored. A former version is not.
+    pub(super) fn monitor(&self) -> Duration {
+        match self.goes_back() {
+            true => Duration::ZERO,
+            false => self.pace.monitor,
+        }
+    }
+
+    /// Returns `true` if new seats and standbys are to run the ordered version, too.
+    pub(super) fn is_fleet_wide(&self) -> bool {
+        self.is_fleet_wide
+    }
+
+    /// Returns the version that was ordered.
+    pub(super) fn version(&self) -> Option<&Version> {
+        self.version.as_ref()
+    }
+
+    /// Returns `true` if former versions are being brought back.
+    pub(super) fn goes_back(&self) -> bool {
+        self.turned_back.is_some()
+    }
+
+    /// Returns the steps that have begun and are not complete.
+    pub(super) fn current(&self) -> &[ReplaceStep] {
+        &self.current
+    }
+
+    /// Returns the steps that have begun and are not complete, mutably.
+    pub(super) fn current_mut(&mut self) -> &mut [ReplaceStep] {
+        &mut self.current
+    }
+
+    /// Makes the next pending step a current one and returns it. Returns `None` if none is left,
+    /// or if as many are current as the pace allows.
+    pub(super) fn next_step(&mut self) -> Option<&mut ReplaceStep> {
+        if self.current.len() >= self.pace.parallel {
+            return None;
+        }
+        let step = self.pending.pop_front()?;
+        self.current.push(step);
+        self.current.last_mut()
+    }
+
+    /// Moves the current steps that are complete to those that are done. Returns `true` if there
+    /// was one.
+    pub(super) fn complete_steps(&mut self, is_complete: impl Fn(&ReplaceStep) -> bool) -> bool {
+        let before = self.done.len();
+        self.done
+            .extend(self.current.extract_if(.., |step| is_complete(step)));
+        self.done.len() > before
+    }
+
+    /// Returns `true` if every step is done.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.pending.is_empty() && self.current.is_empty()
+    }
+
+    /// Records a failure.
+    pub(super) fn record_failure(&mut self, why: String) {
+        self.failures += 1;
+        self.last_failure = why;
+    }
+
+    /// Records the death of the replica `id` in `seat`. It is a failure if this replacement put the
+    /// replica there and is to monitor it.
+    pub(super) fn record_death(
+        &mut self,
+        seat: Seat,
+        id: ReplicaId,
+        name: &ReplicaName,
+        why: &str,
+    ) {
+        let mut steps = self.current.iter().chain(&self.done);
+        let is_new = steps.any(|step| step.seat == seat && step.holder != Some(id));
+        if is_new && !self.monitor().is_zero() {
+            self.record_failure(format!("{name} died: {why}"));
+        }
+    }
+
+    /// Returns the last failure, if there were as many as the pace allows.
+    pub(super) fn fatal_failure(&self) -> Option<&str> {
+        (self.failures >= self.pace.max_failures).then_some(&self.last_failure)
+    }
+
+    /// Turns back for this reason. Returns the steps that have begun; those to bring the former
+    /// versions back follow by [`Self::go_back`].
+    pub(super) fn turn_back(&mut self, why: String) -> Vec<ReplaceStep> {
+        let progress = self.progress();
+        self.turned_back = Some(format!("{why}; {progress}"));
+        self.failures = 0;
+        self.pending.clear();
+        let mut begun = mem::take(&mut self.done);
+        begun.append(&mut self.current);
+        begun
+    }
+
+    /// Sets the steps that bring the former versions back.
+    pub(super) fn go_back(&mut self, steps: VecDeque<ReplaceStep>) {
+        self.pending = steps;
+    }
+
+    /// Adds an order that waits for the former versions.
+    pub(super) fn join_back(&mut self, order_id: OrderId) {
+        self.back_orders.push(order_id);
     }
 
     /// Returns `true` if the result is known.
     pub(super) fn is_finished(&self) -> bool {
-        self.result.is_some()
+        self.results.is_some()
     }
 
-    /// Ends the order with success.
+    /// Ends the replacement with success. A replacement that turned back has failed nevertheless.
     pub(super) fn succeed(&mut self, listed: Vec<ReplicaName>) {
-        self.result = Some(Ok(listed));
+        let forward = match &self.turned_back {
+            None => Ok(listed.clone()),
+            Some(why) => Err(OrderError::unavailable(format!("{why}; rolled back"))),
+        };
+        self.results = Some((forward, Ok(listed)));
     }
 
-    /// Ends the order because the successor `name` did not start. The present holder stays.
-    pub(super) fn fail(&mut self, name: &ReplicaName, why: &str) {
-        let (done, total) = (self.done, self.total);
-        let sentence = format!("could not start {name}: {why}; replaced {done} of {total}");
-        self.result = Some(Err(OrderError::unavailable(sentence)));
-        self.current = None;
+    /// Ends the replacement for this reason. Every seat keeps what it has.
+    pub(super) fn fail(&mut self, why: &str) {
+        let progress = self.progress();
+        let sentence = match &self.turned_back {
+            Some(first) if self.order_id.is_some() => {
+                format!("{first}; rolling back failed: {why}; {progress}")
+            }
+            _ => format!("{why}; {progress}"),
+        };
+        let refusal = OrderError::unavailable(sentence);
+        self.results = Some((Err(refusal.clone()), Err(refusal)));
     }
 
-    /// Returns the result of a finished replacement.
-    pub(super) fn into_result(self) -> OrderResult {
+    /// Returns the progress in a phrase: `replaced 1 of 3`.
+    pub(super) fn progress(&self) -> String {
+        let ReplacementInfo { done, total, .. } = self.info();
+        match self.goes_back() {
+            true if total == 0 => "no seat had changed".to_owned(),
+            true => format!("brought back {done} of {total}"),
+            false => format!("replaced {done} of {total}"),
+        }
+    }
+
+    /// Describes the progress.
+    pub(super) fn info(&self) -> ReplacementInfo {
+        ReplacementInfo {
+            version: self.version.as_ref().map(ToString::to_string),
+            back: self.goes_back(),
+            done: self.done.len(),
+            total: self.pending.len() + self.current.len() + self.done.len(),
+            failures: self.failures,
+        }
+    }
+
+    /// Returns the answers of a finished replacement.
+    pub(super) fn into_results(self) -> Vec<(OrderId, OrderResult)> {
         let unfinished = || Err(OrderError::unavailable("the replacement did not end"));
-        self.result.unwrap_or_else(unfinished)
+        let (forward, back) = self.results.unwrap_or_else(|| (unfinished(), unfinished()));
+        let first = self.order_id.map(|order_id| (order_id, forward));
+        let waiting = self.back_orders.into_iter();
+        let waiting = waiting.map(|order_id| (order_id, back.clone()));
+        first.into_iter().chain(waiting).collect()
     }
 }

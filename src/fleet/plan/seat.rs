@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::backoff::Backoff;
 use super::seat_history::SeatHistory;
+use crate::fleet::version::Version;
 use crate::ring::Seat;
 use crate::roster::{Health, ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -20,6 +21,8 @@ pub(super) struct Holder {
     pub(super) health: Health,
     /// `true` if an order keeps new requests from it.
     pub(super) drained: bool,
+    /// Version that it runs; `None` for a fixed backend.
+    pub(super) version: Option<Version>,
     /// `true` if it does not know its seat, so that a replica started for the seat is to follow.
     pub(super) stands_in: bool,
 }
@@ -30,6 +33,8 @@ pub(super) struct SeatRecord {
     pub(super) seat: Seat,
     /// Name of its first replica, for as long as the seat has had no holder.
     pub(super) first_name: ReplicaName,
+    /// Version that its next replica runs; `None` with fixed backends.
+    pub(super) version: Option<Version>,
     pub(super) holder: Option<Holder>,
     /// Replica that is being started for it.
     pub(super) successor: Option<ReplicaId>,
@@ -56,11 +61,12 @@ pub(super) struct SeatRecord {
 }
 
 impl SeatRecord {
-    /// Seat without a holder, whose first replica is to have this name.
-    pub(super) fn new(seat: Seat, first_name: ReplicaName) -> Self {
+    /// Seat without a holder, whose first replica is to have this name and this version.
+    pub(super) fn new(seat: Seat, first_name: ReplicaName, version: Option<Version>) -> Self {
         Self {
             seat,
             first_name,
+            version,
             holder: None,
             successor: None,
             backoff: Backoff::default(),
@@ -109,9 +115,11 @@ impl SeatRecord {
         mem::take(&mut self.awaits_first_answer)
     }
 
-    /// Gives the seat to a replica that has answered. Returns the former holder.
+    /// Gives the seat to a replica that has answered, and whose version it has from now on. Returns
+    /// the former holder.
     pub(super) fn take(&mut self, holder: Holder, now: Instant) -> Option<Holder> {
         self.successor = None;
+        self.version.clone_from(&holder.version);
         self.holder_answers(now);
         self.holder.replace(holder)
     }

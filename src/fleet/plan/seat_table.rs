@@ -1,9 +1,10 @@
 //! Table of the seats.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::seat::SeatRecord;
 use crate::fleet::engine::{ExitReport, VacantSeats};
+use crate::fleet::version::Version;
 use crate::ring::Seat;
 use crate::roster::{Health, ReplicaId, ReplicaName};
 
@@ -107,6 +108,15 @@ impl SeatTable {
             .filter_map(|record| record.holder.as_ref())
             .filter(|holder| holder.health == Health::Up && !holder.drained)
             .count()
+    }
+
+    /// Returns the distinct versions that the living holders of wanted seats run.
+    pub(super) fn versions(&self) -> HashSet<&Version> {
+        let held = self.wanted().filter(|record| record.is_held());
+        let holders = held.filter_map(|record| record.holder.as_ref());
+        holders
+            .filter_map(|holder| holder.version.as_ref())
+            .collect()
     }
 
     /// Returns the number of wanted seats whose holder is alive and drained by order.

@@ -21,7 +21,7 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
     };
     let was_standby = matches!(replica.phase, Phase::Promoting { .. });
     replica.phase = Phase::Up;
-    let name = replica.name.clone();
+    let (name, version) = (replica.name.clone(), replica.version.clone());
     let Some(record) = state.seats.get_mut(seat) else {
         return;
     };
@@ -32,6 +32,7 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
         addr,
         health: Health::Up,
         drained: record.holder.is_none() && record.begins_drained,
+        version: version.clone(),
         stands_in,
     };
     let former = record.take(holder, now);
@@ -43,12 +44,16 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
     };
     let former_phase = state.replicas.phase(former.id);
     let former_serves = matches!(former_phase, Some(Phase::Up | Phase::Suspect));
-    let reason = match (former_serves, former.stands_in) {
+    let mut reason = match (former_serves, former.stands_in) {
         (true, true) => "it stood in",
         (true, false) => "by order",
         (false, _) => origin,
-    };
-    let mut event = state.event(EventKind::Replaced, seat, name.clone(), reason);
+    }
+    .to_owned();
+    if let Some(version) = version.filter(|version| Some(version) != former.version.as_ref()) {
+        reason += &format!(", now {version}");
+    }
+    let mut event = state.event(EventKind::Replaced, seat, name.clone(), reason.clone());
     event.before = Some(former.name);
     event.replaced_after = down_since.map(|down| now - down);
     state.effects.push(Action::Record(event));

@@ -31,7 +31,19 @@ pub(super) fn fill(state: &mut PlanState, env: &mut dyn Environment) {
     let present = replicas.filter(|replica| replica.seat.is_none() && !replica.is_removing());
     for _ in present.count()..state.policy.standbys {
         let name = state.free_name(env);
-        state.start(None, name);
+        let version = state.version.clone();
+        state.start(None, name, version);
+    }
+}
+
+/// Removes the standbys that run another version than new ones would.
+pub(super) fn remove_outdated(state: &mut PlanState) {
+    let is_outdated =
+        |replica: &Replica| replica.seat.is_none() && replica.version != state.version;
+    let replicas = state.replicas.iter();
+    let outdated = replicas.filter(|(_, replica)| is_outdated(replica));
+    for id in outdated.map(|(id, _)| id).collect::<Vec<_>>() {
+        state.remove(id, StopMode::Graceful);
     }
 }
 
@@ -46,13 +58,14 @@ pub(super) fn park(state: &mut PlanState, id: ReplicaId) {
     state.record(EventKind::Standby, None, name, "");
 }
 
-/// Promotes a standby to the empty `seat`. Returns `false` if there is no fit standby.
+/// Promotes a standby of the right version to the empty `seat`. Returns `false` if there is no fit
+/// one.
 pub(super) fn promote(state: &mut PlanState, seat: Seat) -> bool {
     let until = state.now + PROMOTION_TIMEOUT;
     if !state.handover.is_owned() {
         return false;
     }
-    let Some((id, addr)) = fittest(state) else {
+    let Some((id, addr)) = fittest(state, seat) else {
         return false;
     };
     if let Some(record) = state.seats.get_mut(seat) {
@@ -69,10 +82,13 @@ pub(super) fn promote(state: &mut PlanState, seat: Seat) -> bool {
     true
 }
 
-/// Returns the standby with the fewest missed heartbeats, and of these the oldest.
-fn fittest(state: &PlanState) -> Option<(ReplicaId, ReplicaAddr)> {
-    let limit = state.policy.misses;
-    let is_fit = |replica: &Replica| replica.is_warm() && replica.misses() < limit;
+/// Returns the standby of the version of `seat` with the fewest missed heartbeats, and of these the
+/// oldest.
+fn fittest(state: &PlanState, seat: Seat) -> Option<(ReplicaId, ReplicaAddr)> {
+    let (limit, version) = (state.policy.misses, &state.seats.get(seat)?.version);
+    let is_fit = |replica: &Replica| {
+        replica.is_warm() && replica.misses() < limit && replica.version == *version
+    };
     let fit = state.replicas.iter().filter(|(_, replica)| is_fit(replica));
     let fittest = fit.min_by_key(|(id, replica)| (replica.misses(), *id));
     fittest.and_then(|(id, replica)| Some((id, replica.addr?)))

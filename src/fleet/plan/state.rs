@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::backoff::Backoff;
 use super::effects::Effects;
+use super::former_versions::VersionHistory;
 use super::handover::{DeferredRemoval, Handover};
 use super::mass_silence::MassSilence;
 use super::order_book::OrderBook;
@@ -18,6 +19,7 @@ use super::seat_table::SeatTable;
 use super::types::{Action, Environment, OrderId, Policy};
 use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::{EventKind, ReplicaEvent};
+use crate::fleet::version::Version;
 use crate::orders::OrderError;
 use crate::ring::{Ring, Seat};
 use crate::roster::{Health, ReplicaId, ReplicaName};
@@ -33,6 +35,10 @@ pub(super) struct PlanState {
     pub(super) seats: SeatTable,
     pub(super) replicas: ReplicaTable,
     pub(super) orders: OrderBook,
+    /// Version of new seats and standbys; `None` with fixed backends.
+    pub(super) version: Option<Version>,
+    /// Versions from before each of the last replacements by another one that was not taken back.
+    pub(super) former: VersionHistory,
     /// Delay before the next start of a standby.
     pub(super) standby_backoff: Backoff,
     pub(super) mass_silence: MassSilence,
@@ -117,12 +123,17 @@ impl PlanState {
         self.effects.publish_if(changed);
     }
 
-    /// Starts a replica for `seat`, or a standby.
-    pub(super) fn start(&mut self, seat: Option<Seat>, name: ReplicaName) -> ReplicaId {
+    /// Starts a replica of this version for `seat`, or a standby.
+    pub(super) fn start(
+        &mut self,
+        seat: Option<Seat>,
+        name: ReplicaName,
+        version: Option<Version>,
+    ) -> ReplicaId {
         let until = self.now + self.policy.start_timeout;
-        let id = self
-            .replicas
-            .insert(Replica::new(seat, name.clone(), until));
+        let mut replica = Replica::new(seat, name.clone(), until);
+        replica.version = version;
+        let id = self.replicas.insert(replica);
         self.effects.push(Action::Start(id, seat, name));
         id
     }

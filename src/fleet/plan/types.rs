@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use super::probe_types::{ProbeEvent, ProbeWording};
 use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::{ReplicaEvent, SettingChange};
+use crate::fleet::rollout_event::RolloutEvent;
+use crate::fleet::version::Version;
 use crate::load::LoadBound;
-use crate::orders::{Order, OrderResult};
+use crate::orders::{Order, OrderResult, VersionRequest};
 use crate::ring::{Ring, Seat, Spec};
 use crate::roster::{Evidence, Health, ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -41,6 +43,8 @@ pub(in crate::fleet) struct Policy {
     pub(in crate::fleet) keep: bool,
     /// Number of standbys.
     pub(in crate::fleet) standbys: usize,
+    /// Version of new seats and standbys; `None` with fixed backends.
+    pub(in crate::fleet) version: Option<Version>,
     /// Words for the description of failed heartbeats.
     pub(in crate::fleet) wording: ProbeWording,
 }
@@ -54,6 +58,8 @@ pub(in crate::fleet) struct InitialSeat {
     pub(in crate::fleet) name: ReplicaName,
     /// Address of its replica if that runs already.
     pub(in crate::fleet) addr: Option<ReplicaAddr>,
+    /// Version that it is known to run; `None`: that of the policy.
+    pub(in crate::fleet) version: Option<Version>,
     /// `true` if an order keeps new requests from the replica.
     pub(in crate::fleet) drained: bool,
     /// `true` if its replica serves another balancer, which is being taken over.
@@ -67,10 +73,22 @@ impl InitialSeat {
             seat,
             name,
             addr,
+            version: None,
             drained: false,
             serves: false,
         }
     }
+}
+
+/// Standby that was found at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::fleet) struct InitialStandby {
+    /// Name of the replica.
+    pub(in crate::fleet) name: ReplicaName,
+    /// Address at which it runs.
+    pub(in crate::fleet) addr: ReplicaAddr,
+    /// Version that it is known to run; `None`: that of the policy.
+    pub(in crate::fleet) version: Option<Version>,
 }
 
 /// Outside facts and random choices that the plan depends on.
@@ -129,6 +147,8 @@ pub(in crate::fleet) enum Input {
     Evidence(Evidence),
     /// A draining replica has no request in flight any more.
     Drained(ReplicaId),
+    /// Version that the engine has looked up for an order, or the reason why it cannot.
+    Prepared(OrderId, Result<Version, String>),
     /// Order of an authorised client.
     Order(OrderId, Order),
     /// Refusal of all changes from here on.
@@ -170,6 +190,10 @@ pub(in crate::fleet) enum Action {
     Answer(OrderId, OrderResult),
     /// Record a change of a replica.
     Record(ReplicaEvent),
+    /// Have the engine look a version up, for this order.
+    Prepare(OrderId, VersionRequest),
+    /// Record the stage of a replacement by another version, and the order that caused it.
+    Rollout(Option<OrderId>, RolloutEvent),
     /// Record a change of a setting that this order made.
     Switched(OrderId, SettingChange),
     /// The shutdown is complete: no replica is left.
@@ -223,6 +247,10 @@ pub struct Status {
     pub drained: usize,
     /// Number of standbys that are warm and wait for a seat.
     pub standbys: usize,
+    /// Number of distinct versions that the replicas in seats run.
+    pub versions: usize,
+    /// `true` if a replacement is under way.
+    pub replacing: bool,
     /// `true` if changes are refused because another process takes over.
     pub owned_elsewhere: bool,
     /// `true` if an order is being carried out, or a replica is on its way to or from a seat.

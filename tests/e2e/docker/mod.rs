@@ -10,4 +10,5 @@ mod manual_changes;
 mod options;
 mod real;
 mod recorded_seats;
+mod rollout;
 mod starting;

@@ -9,6 +9,7 @@ mod failing;
 mod iterative;
 mod late_recovery;
 mod orders;
+mod rollout;
 mod saved_requests;
 mod scale;
 mod standbys;

@@ -3,6 +3,7 @@
 //!
 //! No base image is pulled: a statically linked binary needs no other file.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -73,6 +74,31 @@ pub(crate) fn import(host: Option<&str>, stuff: ContainerImage) -> String {
     );
     // By ID: another run may give the name to an image of its own.
     let id = String::from_utf8(import.stdout).expect("an ID");
+    id.trim().to_owned()
+}
+
+/// Builds an image from that of the faulty replica with these environment variables, and returns
+/// its ID.
+pub(crate) fn faulty_image(variables: &[&str]) -> String {
+    ContainerImage::Faulty.image();
+    let base = ContainerImage::Faulty.tag();
+    let mut file = format!("FROM {base}\nLABEL {LABEL}=image\n");
+    for variable in variables {
+        file += &format!("ENV {variable}\n");
+    }
+    let mut build = Command::new("docker")
+        .args(["build", "--quiet", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("docker");
+    let mut stdin = build.stdin.take().expect("a pipe");
+    stdin.write_all(file.as_bytes()).expect("a pipe");
+    drop(stdin);
+    let build = build.wait_with_output().expect("its end");
+    assert!(build.status.success(), "{build:?}");
+    let id = String::from_utf8(build.stdout).expect("an ID");
     id.trim().to_owned()
 }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{Ringmaster, Signal, TEST_TIMEOUT, eventually};
 
 pub(super) use image::import;
-pub(crate) use image::{ContainerImage, binary};
+pub(crate) use image::{ContainerImage, binary, faulty_image};
 
 /// On everything that tests make besides the containers of a fleet.
 const LABEL: &str = "ringmaster.test";

@@ -24,8 +24,9 @@ use bollard::query_parameters::{
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
 
-use super::api_types::{ContainerEvent, ContainerInfo, ImageInfo, ListedContainer};
+use super::api_types::{ContainerEvent, ContainerInfo, ListedContainer};
 use super::container_id::ContainerId;
+use super::image_types::ImageInfo;
 use super::network_types::NetworkInfo;
 use super::spec::FLEET_LABEL;
 

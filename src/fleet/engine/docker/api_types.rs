@@ -1,4 +1,4 @@
-//! Containers, images and events as the container engine reports them, cut down to what the fleet
+//! Containers and events as the container engine reports them, cut down to what the fleet
 //! needs.
 //!
 //! Every field of an answer is optional to the client library. The fields that we need are checked
@@ -9,12 +9,15 @@ use std::net::{IpAddr, SocketAddr};
 
 use bollard::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerSummary,
-    ContainerSummaryStateEnum, EventMessage, ImageInspect, PortBinding,
+    ContainerSummaryStateEnum, EventMessage, PortBinding,
 };
 
 use super::container_id::ContainerId;
 use super::network_types::Endpoint;
-use super::spec::{FLEET_LABEL, NAME_LABEL, OWNER_LABEL, SEAT_LABEL, SEATS_LABEL, STANDBY};
+use super::spec::{
+    FLEET_LABEL, IMAGE_LABEL, INSTEAD_OF_LABEL, NAME_LABEL, OWNER_LABEL, SEAT_LABEL, SEATS_LABEL,
+    STANDBY,
+};
 use super::wanted_seats::WantedSeats;
 use crate::ring::Seat;
 use crate::roster::ReplicaName;
@@ -33,6 +36,10 @@ pub(super) struct ContainerLabels {
     pub(super) seat: Option<SeatLabel>,
     /// Name of its replica.
     pub(super) name: Option<ReplicaName>,
+    /// Name of its image.
+    pub(super) image: Option<String>,
+    /// Image of the settings that its own was ordered in place of.
+    pub(super) instead_of: Option<String>,
     /// Owner of the lock, if the container is one.
     pub(super) owner: Option<String>,
     /// Wanted seats, if the container is a lock.
@@ -81,6 +88,8 @@ impl ContainerLabels {
                 .and_then(|text| SeatLabel::from_label(&text)),
             name: labels.remove(NAME_LABEL).and_then(|name| name.parse().ok()),
             fleet: labels.remove(FLEET_LABEL),
+            image: labels.remove(IMAGE_LABEL),
+            instead_of: labels.remove(INSTEAD_OF_LABEL),
             owner: labels.remove(OWNER_LABEL),
             wanted: labels
                 .remove(SEATS_LABEL)
@@ -240,23 +249,6 @@ pub(super) fn exit_phrase(code: Option<i64>) -> String {
 /// Returns a container's name without the slash that the API puts before it.
 fn without_slash(name: &str) -> String {
     name.strip_prefix('/').unwrap_or(name).to_owned()
-}
-
-/// The result of inspecting an image.
-#[derive(Clone, Debug)]
-pub(super) struct ImageInfo {
-    pub(super) id: String,
-    pub(super) labels: HashMap<String, String>,
-}
-
-impl ImageInfo {
-    /// Reads an inspection; `None` without an ID.
-    pub(super) fn from_image(image: ImageInspect) -> Option<Self> {
-        Some(Self {
-            id: image.id?,
-            labels: image.config.and_then(|c| c.labels).unwrap_or_default(),
-        })
-    }
 }
 
 /// An event of a container.

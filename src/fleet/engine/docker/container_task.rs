@@ -137,7 +137,7 @@ impl ContainerTask {
             why: why.to_owned(),
         };
         for _ in 0..CREATE_ATTEMPTS {
-            let body = template.replica(self.replica.seat, &self.replica.name);
+            let body = template.replica(self.replica.seat, &self.replica.name, &self.replica.image);
             match api.create(&name, body).await {
                 Ok(container) => {
                     self.may_exist = true;
@@ -153,7 +153,7 @@ impl ContainerTask {
                     Err(err) => return Err(self.start_failed(err)),
                 },
                 Err(ApiError::Missing(_)) => {
-                    return Err(self.start_failed(missing_image(&template.image_name)));
+                    return Err(self.start_failed(missing_image(&self.replica.image.name)));
                 }
                 Err(ApiError::Refused { status: 400, .. }) if name.len() < 2 => {
                     return Err(refused("is too short for a container"));

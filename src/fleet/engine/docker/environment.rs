@@ -11,14 +11,16 @@ use anyhow::bail;
 use super::api::{Api, ApiError};
 use super::api_types::{ContainerInfo, ListedContainer, RunState};
 use super::found_container::{FoundContainer, FoundState};
+use super::found_versions::{FoundVersions, version_of_new};
 use super::image::find_image;
 use super::lock::Lock;
 use super::network_types::Endpoint;
 use super::own_container::own_container;
 use super::settings::{ContainerSettings, Image, PullPolicy};
-use super::spec::{BUNDLED, ContainerTemplate, OUR_TITLE, TITLE_LABEL};
+use super::spec::ContainerTemplate;
 use super::wanted_seats::WantedSeats;
 use crate::fleet::engine::exit_report::ExitReport;
+use crate::fleet::version::Version;
 use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
 
@@ -123,16 +125,27 @@ impl Environment {
 
     async fn find_containers(&self) -> Result<Vec<FoundContainer>, ApiError> {
         let mut found = Vec::new();
+        let mut versions = FoundVersions::new(&self.api, &self.template.image);
         for listed in self.api.list().await? {
             if listed.labels.owner.is_none() {
-                found.extend(self.inspect(listed).await?);
+                found.extend(self.inspect(listed, &mut versions).await?);
             }
         }
         Ok(found)
     }
 
+    /// Returns the version of new replicas: that of the settings, or the one that all replicas got
+    /// by order in its place.
+    pub(in crate::fleet) fn version(&self) -> Version {
+        version_of_new(&self.found, &self.template.image)
+    }
+
     /// Inspects a container of the fleet; `None` if it is no replica's, or was removed meanwhile.
-    async fn inspect(&self, listed: ListedContainer) -> Result<Option<FoundContainer>, ApiError> {
+    async fn inspect(
+        &self,
+        listed: ListedContainer,
+        versions: &mut FoundVersions<'_>,
+    ) -> Result<Option<FoundContainer>, ApiError> {
         let info = match self.api.inspect(listed.id.as_str()).await {
             Ok(info) => info,
             Err(ApiError::Missing(_)) => return Ok(None),
@@ -164,6 +177,8 @@ impl Environment {
             None => self.api.seat_from_log(&info.id).await,
         };
         Ok(Some(FoundContainer {
+            version: versions.of(&info).await,
+            instead_of: info.labels.instead_of,
             container: info.id,
             seat,
             seat_is_from_log: created_for.is_none(),
@@ -195,12 +210,12 @@ async fn container_template(
         settings.pull
     };
     let image = find_image(api, image_name, pull).await?;
-    let is_ours = is_own || image.labels.get(TITLE_LABEL).map(String::as_str) == Some(OUR_TITLE);
+    let mut image = image.into_version(image_name);
+    image.is_ours |= is_own;
     Ok(ContainerTemplate {
         fleet: settings.fleet.clone(),
-        image: image.id,
-        image_name: image_name.to_owned(),
-        entrypoint: is_ours.then_some(BUNDLED),
+        image,
+        pull: settings.pull,
         port: settings.port,
         env: settings.env.clone(),
         memory: settings.memory,

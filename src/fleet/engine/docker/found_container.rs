@@ -1,6 +1,7 @@
 //! A replica's container that was found at start.
 
 use super::container_id::ContainerId;
+use crate::fleet::version::Version;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaName};
 
@@ -14,6 +15,10 @@ pub(in crate::fleet) struct FoundContainer {
     pub(in crate::fleet) seat_is_from_log: bool,
     pub(in crate::fleet) name: ReplicaName,
     pub(in crate::fleet) state: FoundState,
+    /// Version that it runs or ran; `None` if its image cannot be told.
+    pub(in crate::fleet) version: Option<Version>,
+    /// Image of the settings that its own was ordered in place of.
+    pub(in crate::fleet) instead_of: Option<String>,
     /// Creation time, in seconds since 1970.
     pub(in crate::fleet) created: i64,
 }

@@ -9,7 +9,7 @@ use docker_credential::{CredentialRetrievalError, DockerCredential};
 use tokio::task::spawn_blocking;
 
 use super::api::{Api, ApiError};
-use super::api_types::ImageInfo;
+use super::image_types::ImageInfo;
 use super::settings::PullPolicy;
 use super::spec::missing_image;
 
@@ -34,7 +34,7 @@ pub(super) async fn find_image(
         Ok(image) => return Ok(image),
         Err(ApiError::Missing(_)) if pull == PullPolicy::Missing => {}
         Err(ApiError::Missing(_)) => bail!("{}", missing_image(name)),
-        Err(err) => bail!("cannot inspect image {name} (--image): {err}"),
+        Err(err) => bail!("cannot inspect image {name}: {err}"),
     }
     if let Err(err) = pull_image(api, name).await {
         bail!("{}; pulling it failed: {err}", missing_image(name));

@@ -15,7 +15,9 @@ mod container_id;
 mod container_task;
 mod environment;
 mod found_container;
+mod found_versions;
 mod image;
+mod image_types;
 mod lock;
 mod logs;
 mod network_types;
@@ -38,13 +40,18 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
 use self::container_task::ContainerTask;
+use self::image::find_image;
 use self::registry::CheckSignal;
 use self::removal::{discard, discard_found, remove_leftovers};
 use self::replica_container::ReplicaContainer;
 use self::shared::{DeadContainer, RunningContainer, Shared};
 use self::wanted_seats::WantedSeats;
-use super::interface::{CloseFuture, Engine, EngineEvents, Management, StopMode, VacantSeats};
+use super::interface::{
+    CloseFuture, Engine, EngineEvents, Management, PrepareFuture, StopMode, VacantSeats,
+};
+use crate::fleet::version::{Program, Version};
 use crate::metrics::FleetCounters;
+use crate::orders::VersionRequest;
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
 
@@ -116,7 +123,17 @@ impl Engine for Docker {
         Management::Managed
     }
 
-    fn start(&mut self, id: ReplicaId, seat: Option<Seat>, name: &ReplicaName) {
+    fn start(
+        &mut self,
+        id: ReplicaId,
+        seat: Option<Seat>,
+        name: &ReplicaName,
+        version: Option<&Version>,
+    ) {
+        let image = match version.map(Version::program) {
+            Some(Program::Image(image)) => image,
+            _ => &self.shared.template.image,
+        };
         let running = self.adopted.remove(name);
         let container_name = self.shared.template.container_name(name.as_ref());
         let check = self.shared.registry.register(&container_name);
@@ -130,6 +147,7 @@ impl Engine for Docker {
             id,
             seat,
             name: name.clone(),
+            image: image.clone(),
             shared: Arc::clone(&self.shared),
             check: Arc::clone(&check),
         };
@@ -152,6 +170,20 @@ impl Engine for Docker {
                 discard_found(&self.shared, self.discarded.drain(..));
             }
         }
+    }
+
+    fn prepare(&self, request: &VersionRequest) -> PrepareFuture {
+        let shared = Arc::clone(&self.shared);
+        let request = request.clone();
+        Box::pin(async move {
+            let VersionRequest::Image(name) = request else {
+                return Err("containers run an image, not a command: replace all IMAGE".to_owned());
+            };
+            let pull = shared.template.pull;
+            let image = find_image(&shared.api, &name, pull).await;
+            let image = image.map_err(|err| format!("{err:#}"))?;
+            Ok(Version::new(Program::Image(image.into_version(&name))))
+        })
     }
 
     fn handle(&self, id: ReplicaId) -> Option<String> {

@@ -13,6 +13,7 @@ use super::registry::CheckSignal;
 use super::shared::Shared;
 use crate::fleet::engine::exit_report::ExitReport;
 use crate::fleet::engine::interface::EngineEvent;
+use crate::fleet::version::ImageVersion;
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
 
@@ -36,6 +37,7 @@ pub(super) struct ReplicaContainer {
     pub(super) id: ReplicaId,
     pub(super) seat: Option<Seat>,
     pub(super) name: ReplicaName,
+    pub(super) image: ImageVersion,
     pub(super) shared: Arc<Shared>,
     pub(super) check: Arc<CheckSignal>,
 }

@@ -13,9 +13,10 @@ use bollard::models::{
     NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
 };
 
-use super::settings::ContainerOptions;
+use super::settings::{ContainerOptions, PullPolicy};
 use super::wanted_seats::WantedSeats;
 use crate::fleet::engine::interface::server_id;
+use crate::fleet::version::ImageVersion;
 use crate::ring::Seat;
 use crate::roster::ReplicaName;
 
@@ -28,6 +29,10 @@ pub(super) const SEAT_LABEL: &str = "ringmaster.seat";
 pub(super) const STANDBY: &str = "standby";
 /// Label with the name of the replica.
 pub(super) const NAME_LABEL: &str = "ringmaster.name";
+/// Label with the name of the image.
+pub(super) const IMAGE_LABEL: &str = "ringmaster.image";
+/// Label with the image of the settings, on a container that got another image by order.
+pub(super) const INSTEAD_OF_LABEL: &str = "ringmaster.instead-of";
 /// Label with the owner of the lock; only the lock has it.
 pub(super) const OWNER_LABEL: &str = "ringmaster.owner";
 /// Label with the wanted seats, as `1,2,5`; only the lock has it.
@@ -51,12 +56,10 @@ const SCRATCH_MOUNT: (&str, &str) = ("/tmp", "size=16m,noexec,nosuid,nodev");
 #[derive(Debug)]
 pub(super) struct ContainerTemplate {
     pub(super) fleet: String,
-    /// ID of the image, so that all replicas run the same image even if its name is moved.
-    pub(super) image: String,
-    /// Name of the image in the settings.
-    pub(super) image_name: String,
-    /// Program that replaces the image's entry point.
-    pub(super) entrypoint: Option<&'static str>,
+    /// Image of the settings.
+    pub(super) image: ImageVersion,
+    /// Time of the pull of another image.
+    pub(super) pull: PullPolicy,
     /// Port on which replicas listen.
     pub(super) port: u16,
     /// Additional environment variables, as `K=V`.
@@ -95,7 +98,12 @@ impl ContainerTemplate {
     }
 
     /// Returns the specification of a container for `name` in `seat`, or for a standby.
-    pub(super) fn replica(&self, seat: Option<Seat>, name: &ReplicaName) -> ContainerCreateBody {
+    pub(super) fn replica(
+        &self,
+        seat: Option<Seat>,
+        name: &ReplicaName,
+        image: &ImageVersion,
+    ) -> ContainerCreateBody {
         let mut env = vec![
             format!("SERVER_ID={}", server_id(seat)),
             format!("REPLICA_NAME={name}"),
@@ -107,6 +115,10 @@ impl ContainerTemplate {
         let label = seat.map_or_else(|| STANDBY.to_owned(), |seat| seat.to_string());
         labels.insert(SEAT_LABEL.to_owned(), label);
         labels.insert(NAME_LABEL.to_owned(), name.to_string());
+        labels.insert(IMAGE_LABEL.to_owned(), image.name.clone());
+        if *image != self.image {
+            labels.insert(INSTEAD_OF_LABEL.to_owned(), self.image.name.clone());
+        }
         let endpoint = EndpointSettings {
             aliases: self.aliases.then(|| vec![name.to_string()]),
             ..Default::default()
@@ -118,13 +130,16 @@ impl ContainerTemplate {
             ..Default::default()
         };
         let command = self.options.command.clone();
+        // Our own image holds two programs.
+        let entrypoint = image.is_ours.then_some(BUNDLED);
         ContainerCreateBody {
-            image: Some(self.image.clone()),
-            entrypoint: self.entrypoint.map(|path| vec![path.to_owned()]),
-            cmd: command.or_else(|| self.entrypoint.map(|_| Vec::new())),
+            // By its ID, so that all replicas run the same image even if its name is moved.
+            image: Some(image.id.clone()),
+            entrypoint: entrypoint.map(|path| vec![path.to_owned()]),
+            cmd: command.or_else(|| entrypoint.map(|_| Vec::new())),
             user: self.options.user.clone(),
             stop_signal: self.options.stop_signal.clone(),
-            healthcheck: self.entrypoint.map(|_| no_health_check),
+            healthcheck: entrypoint.map(|_| no_health_check),
             hostname: Some(name.to_string()),
             env: Some(env),
             labels: Some(labels),
@@ -143,7 +158,7 @@ impl ContainerTemplate {
         labels.insert(OWNER_LABEL.to_owned(), owner.to_owned());
         labels.insert(SEATS_LABEL.to_owned(), seats.to_string());
         ContainerCreateBody {
-            image: Some(self.image.clone()),
+            image: Some(self.image.id.clone()),
             entrypoint: Some(vec!["/never-started".to_owned()]),
             labels: Some(labels),
             host_config: Some(HostConfig {

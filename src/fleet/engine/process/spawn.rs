@@ -38,25 +38,21 @@ pub struct ProcessSettings {
     pub stop_timeout: Duration,
 }
 
-/// The program and environment of children. Displayed, it is the command.
+/// The bundled program and the environment of children. Displayed, it is the program.
 #[derive(Debug)]
 pub(super) struct Spawner {
     binary: PathBuf,
-    command: Option<String>,
     env: Vec<String>,
 }
 
 impl fmt::Display for Spawner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.command {
-            None => write!(f, "{}", self.binary.display()),
-            Some(command) => f.write_str(command),
-        }
+        write!(f, "{}", self.binary.display())
     }
 }
 
 impl Spawner {
-    /// Creates a spawner of `binary`, or of the custom command of the settings.
+    /// Creates a spawner of `binary`, which is needed unless the settings have a command.
     ///
     /// # Errors
     /// When the file is needed and missing.
@@ -70,12 +66,12 @@ impl Spawner {
         }
         Ok(Self {
             binary: binary.to_owned(),
-            command: settings.command.clone(),
             env: settings.env.clone(),
         })
     }
 
-    /// Spawns a child. Returns it with its address, if we chose that.
+    /// Spawns a child that runs the shell command, or the bundled program. Returns it with its
+    /// address, if we chose that.
     ///
     /// # Errors
     /// When the program cannot be run, or no port is free.
@@ -83,8 +79,9 @@ impl Spawner {
         &self,
         seat: Option<Seat>,
         name: &ReplicaName,
+        command: Option<&str>,
     ) -> io::Result<(Child, Option<ReplicaAddr>)> {
-        let (mut command, addr) = match &self.command {
+        let (mut command, addr) = match command {
             None => (Command::new(&self.binary), None),
             Some(custom) => {
                 let mut shell = Command::new("/bin/sh");

@@ -36,7 +36,7 @@ fn begin(commands: &str) -> Bench {
     let binary = FakeBinary::new(commands);
     let (sender, events) = unbounded_channel();
     let mut engine = Process::new(&binary.path(), &bundled(), EngineEvents::new(sender)).unwrap();
-    engine.start(ID, Some(Seat(7)), &"S7".parse().unwrap());
+    engine.start(ID, Some(Seat(7)), &"S7".parse().unwrap(), None);
     Bench {
         binary,
         engine,
@@ -220,7 +220,7 @@ async fn a_child_that_cannot_be_run_is_a_failure_and_removed_at_once() {
     let (sender, mut events) = unbounded_channel();
     let binary = binary.path().with_file_name("commands");
     let mut engine = Process::new(&binary, &bundled(), EngineEvents::new(sender)).unwrap();
-    engine.start(ID, Some(Seat(1)), &"S1".parse().unwrap());
+    engine.start(ID, Some(Seat(1)), &"S1".parse().unwrap(), None);
     engine.remove(ID, StopMode::Kill);
     match events.recv().await {
         Some(EngineEvent::Failed { why, .. }) => assert!(why.starts_with("cannot run /"), "{why}"),

@@ -9,9 +9,14 @@ use std::time::{Duration, Instant};
 use super::super::*;
 use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::{EventKind, ReplicaEvent};
-use crate::orders::{self, Order, OrderError, OrderResult, ReplaceTarget};
+use crate::fleet::rollout_event::RolloutStage;
+use crate::fleet::version::Program;
+use crate::orders::{
+    self, Order, OrderError, OrderResult, ReplaceOptions, ReplaceRequest, ReplaceTarget,
+    VersionRequest,
+};
 use crate::ring::{RingError, Spec};
-use crate::roster::Health;
+use crate::roster::{Health, ReplicaAddr};
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 pub(super) const SEC: Duration = Duration::from_secs(1);
@@ -89,8 +94,23 @@ pub(super) fn policy(keeper: Management) -> Policy {
         max_replicas: 256,
         keep: false,
         standbys: 0,
+        version: Some(version("v1")),
         wording: wording(),
     }
+}
+
+/// Returns a standby that was found at the address of `id`.
+pub(super) fn found_standby(text: &str, id: ReplicaId) -> InitialStandby {
+    InitialStandby {
+        name: name(text),
+        addr: addr(id),
+        version: None,
+    }
+}
+
+/// Returns the version of this command.
+pub(super) fn version(command: &str) -> Version {
+    Version::new(Program::Command(command.to_owned()))
 }
 
 /// Returns the plan for these first replicas, in seats 1, 2, 3 …. An address is given for those
@@ -275,10 +295,36 @@ impl Bench {
     }
 
     pub(super) fn replace(&mut self, given: &str) -> Option<OrderResult> {
-        self.order(Order::Replace(match given {
+        let target = match given {
             "all" => ReplaceTarget::All,
             given => ReplaceTarget::One(name(given)),
-        }))
+        };
+        self.order(Order::Replace(ReplaceRequest::same_version(target)))
+    }
+
+    /// Orders a replacement by a command, which is found at once.
+    pub(super) fn roll_out(&mut self, line: &str) -> Option<OrderResult> {
+        self.order(Order::Replace(request(line)));
+        let id = OrderId(self.orders_sent);
+        let asked = VersionRequest::Command("v2".to_owned());
+        assert_eq!(self.did, [Action::Prepare(id, asked)]);
+        self.feed(Input::Prepared(id, Ok(version("v2"))));
+        self.answer()
+    }
+
+    /// Returns the stages of a replacement that the last step recorded, with their reasons.
+    pub(super) fn stages(&self) -> Vec<(RolloutStage, String)> {
+        let stage = |action: &Action| match action {
+            Action::Rollout(_, event) => Some((event.stage, event.reason.clone())),
+            _ => None,
+        };
+        self.did.iter().filter_map(stage).collect()
+    }
+
+    /// Returns the versions of `show`, one for each replica or waiting seat.
+    pub(super) fn versions(&self) -> Vec<String> {
+        let infos = self.plan.replica_infos(self.now).into_iter();
+        infos.filter_map(|(_, info)| info.version).collect()
     }
 
     /// Returns the standbys that the last step promoted, with their seats.
@@ -335,6 +381,17 @@ impl Bench {
         };
         self.did.iter().filter_map(start).collect()
     }
+}
+
+/// Returns the replacement of `target` by v2, monitored for 5 s.
+pub(super) fn request(target: &str) -> ReplaceRequest {
+    let target = match (target, target.parse()) {
+        ("all", _) => ReplaceTarget::All,
+        (_, Ok(n)) => ReplaceTarget::Lowest(n),
+        (given, Err(_)) => ReplaceTarget::One(name(given)),
+    };
+    let version = Some(VersionRequest::Command("v2".to_owned()));
+    ReplaceRequest::new(target, version, &ReplaceOptions::default()).unwrap()
 }
 
 pub(super) fn bad(sentence: &str) -> Option<OrderResult> {

@@ -4,6 +4,7 @@
 use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{EngineEvent, Management};
+use crate::roster::ReplicaAddr;
 
 /// Plan for the found replica S1, or for its empty seat, and for the found standby s-a.
 fn resumed(addr_of_s1: Option<ReplicaAddr>) -> Bench {
@@ -16,13 +17,12 @@ fn resumed(addr_of_s1: Option<ReplicaAddr>) -> Bench {
         seat: Seat(1),
         name: name("S1"),
         addr: addr_of_s1,
+        version: None,
         drained: false,
         serves: false,
     }];
-    Bench::of(
-        Plan::resume(policy, &first, &[(name("s-a"), addr(S2))], now).unwrap(),
-        now,
-    )
+    let standby = found_standby("s-a", S2);
+    Bench::of(Plan::resume(policy, &first, &[standby], now).unwrap(), now)
 }
 
 #[test]

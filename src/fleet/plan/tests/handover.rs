@@ -20,7 +20,7 @@ fn found() -> Bench {
         ..policy(Management::Managed)
     };
     let (first, now) = ([serving(1, "S1"), serving(2, "S2")], Instant::now());
-    let standbys = [(name("s-a"), addr(S3))];
+    let standbys = [found_standby("s-a", S3)];
     let mut plan = Plan::resume(policy, &first, &standbys, now).unwrap();
     plan.begin_acquiring();
     let mut bench = Bench::of(plan, now);

@@ -11,6 +11,7 @@ mod model;
 mod probe_failures;
 mod replace;
 mod ring_settings;
+mod rollout;
 mod silence;
 mod standbys;
 mod start;

@@ -59,6 +59,7 @@ fn found_replicas_have_time_to_answer_before_they_get_successors() {
         seat: Seat(seat),
         name: name(text),
         addr: runs.then(|| addr(ReplicaId(seat.into()))),
+        version: None,
         drained: false,
         serves: false,
     };

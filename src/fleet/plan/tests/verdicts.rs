@@ -34,6 +34,8 @@ fn the_first_replicas_start_at_once_and_together() {
         up: 3,
         drained: 0,
         standbys: 0,
+        versions: 1,
+        replacing: false,
         owned_elsewhere: false,
         busy: false,
         complete: true,

@@ -11,7 +11,8 @@ fn begin_custom(command: &str) -> (Process, UnboundedReceiver<EngineEvent>) {
     };
     let nowhere = Path::new("/nowhere/replica");
     let mut engine = Process::new(nowhere, &custom, EngineEvents::new(sender)).unwrap();
-    engine.start(ID, None, &"s-a".parse().unwrap());
+    let version = Version::new(Program::Command(command.to_owned()));
+    engine.start(ID, None, &"s-a".parse().unwrap(), Some(&version));
     (engine, events)
 }
 

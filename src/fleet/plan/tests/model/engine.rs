@@ -15,7 +15,15 @@ impl Model {
                 assert_eq!(seats.len(), self.members.len(), "each seat once");
                 assert!(seats.is_subset(view.ring.seats()));
             }
-            Action::Start(id, _, name) => self.engine_starts(id, name),
+            Action::Start(id, _, name) => {
+                let version = self.plan.version(id).expect("a version");
+                self.versions.insert(id, version.clone());
+                self.engine_starts(id, name);
+            }
+            Action::Prepare(order_id, _) => {
+                let due = self.now + self.dice.millis(500);
+                self.lookups.push((due, order_id));
+            }
             Action::StartProbing(id, _) => self.sim(id).watched = true,
             Action::AssignSeat(id, _, seat) => {
                 assert!(
@@ -41,11 +49,12 @@ impl Model {
                         Order::Scale(n) => self.wanted = n,
                         Order::Replace(_) | Order::Drain(_) | Order::Ready(_) => {}
                         Order::Ring(_) | Order::Bound(_) => {}
+                        Order::StopReplace | Order::ReplaceBack => {}
                     }
                 }
             }
             Action::Finished => self.finished = true,
-            Action::Switched(..) => {}
+            Action::Switched(..) | Action::Rollout(..) => {}
         }
     }
 

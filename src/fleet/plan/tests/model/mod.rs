@@ -12,11 +12,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use super::bench::wording;
+use super::bench::{version, wording};
 use crate::fleet::engine::{EngineEvent, ExitReport, Management, StopMode};
 use crate::orders::{self, Order};
 use crate::ring::Spec;
-use crate::roster::{Evidence, EvidenceKind, Health};
+use crate::roster::{Evidence, EvidenceKind, Health, ReplicaAddr};
 use dice::Dice;
 
 mod dice;
@@ -56,6 +56,10 @@ struct Model {
     plan: Plan,
     sims: BTreeMap<ReplicaId, Sim>,
     reports: Vec<(Instant, EngineEvent)>,
+    /// Versions that are being looked up.
+    lookups: Vec<(Instant, OrderId)>,
+    /// Versions as the engine started them.
+    versions: BTreeMap<ReplicaId, Version>,
     draining: BTreeSet<ReplicaId>,
     unanswered: BTreeMap<OrderId, Order>,
     last_order_id: u64,
@@ -101,6 +105,7 @@ impl Model {
             max_replicas: 12,
             keep: false,
             standbys,
+            version: Some(version("v1")),
             wording: wording(),
         };
         // In some schedules the first replicas were found, and serve another balancer.
@@ -131,6 +136,8 @@ impl Model {
             plan,
             sims: BTreeMap::new(),
             reports: Vec::new(),
+            lookups: Vec::new(),
+            versions: BTreeMap::new(),
             draining: BTreeSet::new(),
             unanswered: BTreeMap::new(),
             last_order_id: 0,
@@ -167,6 +174,16 @@ impl Model {
         let distinct: BTreeSet<_> = listed.iter().collect();
         assert_eq!(distinct.len(), listed.len());
         assert_eq!(self.plan.status().answered, listed.len());
+        self.check_versions();
+    }
+
+    /// Checks that a replica never changes its version.
+    fn check_versions(&mut self) {
+        for (id, version) in &self.versions {
+            if let Some(now) = self.plan.version(*id) {
+                assert_eq!(now, version, "{id:?}");
+            }
+        }
     }
 
     /// Returns `true` if the replicas were left to another balancer. The roster then stays as it
@@ -195,12 +212,17 @@ impl Model {
         let until = self.now + time;
         loop {
             let report = self.reports.iter().map(|(at, _)| *at).min();
+            let lookup = self.lookups.iter().map(|(at, _)| *at).min();
             let deadline = self.plan.deadline();
-            let next = report.into_iter().chain(deadline).min();
+            let next = report.into_iter().chain(lookup).chain(deadline).min();
             let Some(next) = next.filter(|next| *next <= until) else {
                 break;
             };
             self.now = self.now.max(next);
+            if let Some(at) = self.lookups.iter().position(|(at, _)| *at <= next) {
+                self.look_up(at);
+                continue;
+            }
             match self.reports.iter().position(|(at, _)| *at <= next) {
                 Some(at) => {
                     let (_, report) = self.reports.remove(at);
@@ -212,6 +234,16 @@ impl Model {
         self.now = until;
         self.feed(Input::Tick);
         self.check_infos();
+    }
+
+    /// Answers a lookup: there is a version, or there is none.
+    fn look_up(&mut self, at: usize) {
+        let (_, order_id) = self.lookups.remove(at);
+        let found = match self.dice.roll(6) {
+            0 => Err(String::new()),
+            n => Ok(version(&format!("v{n}"))),
+        };
+        self.feed(Input::Prepared(order_id, found));
     }
 
     fn deliver(&mut self, report: EngineEvent) {

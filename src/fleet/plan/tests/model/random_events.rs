@@ -30,14 +30,35 @@ impl Model {
             0 => self.dice.name(),
             n => listed[self.dice.roll(n)].clone(),
         };
-        let order = match self.dice.roll(6) {
+        let same = orders::ReplaceRequest::same_version;
+        let order = match self.dice.roll(11) {
             0 => Order::Scale(self.dice.roll(8)),
-            1 => Order::Replace(orders::ReplaceTarget::All),
-            2 => Order::Replace(orders::ReplaceTarget::One(name)),
+            1 => Order::Replace(same(orders::ReplaceTarget::All)),
+            2 => Order::Replace(same(orders::ReplaceTarget::One(name))),
             3 | 4 => Order::Drain(name),
-            _ => Order::Ready(name),
+            5 => Order::Ready(name),
+            6 => Order::StopReplace,
+            7 => Order::ReplaceBack,
+            _ => self.rollout(name),
         };
         self.hand_in(order);
+    }
+
+    /// Draws a replacement by another version.
+    fn rollout(&mut self, name: ReplicaName) -> Order {
+        let target = match self.dice.roll(4) {
+            0 => orders::ReplaceTarget::One(name),
+            1 => orders::ReplaceTarget::Lowest(1 + self.dice.roll(3)),
+            _ => orders::ReplaceTarget::All,
+        };
+        let options = orders::ReplaceOptions {
+            parallel: Some(1 + self.dice.roll(3)),
+            max_failures: Some(1 + self.dice.roll(3)),
+            monitor: Some(self.dice.millis(1_000)),
+        };
+        let version = orders::VersionRequest::Command("v2".to_owned());
+        let request = orders::ReplaceRequest::new(target, Some(version), &options);
+        Order::Replace(request.unwrap())
     }
 
     pub(super) fn hand_in(&mut self, order: Order) {

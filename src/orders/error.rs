@@ -1,0 +1,54 @@
+//! The error of an order: its HTTP status and its sentence.
+
+use crate::roster::ReplicaName;
+
+/// Maximum number of orders that wait for the fleet; more are refused with 503.
+pub const MAX_QUEUED_ORDERS: usize = 64;
+
+/// Reason for which an order was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderError {
+    /// HTTP status: 400 for an invalid order, 404 for an unknown replica, 503 for a failed order.
+    pub status: u16,
+    /// Reason in a sentence, without the leading `<Error> `.
+    pub sentence: String,
+}
+
+impl OrderError {
+    /// Returns the error of an invalid order; nothing has changed.
+    pub fn invalid(sentence: impl Into<String>) -> Self {
+        Self {
+            status: 400,
+            sentence: sentence.into(),
+        }
+    }
+
+    /// Returns the error of an order about an unknown replica; nothing has changed.
+    #[must_use]
+    pub fn not_found(name: &ReplicaName) -> Self {
+        Self {
+            status: 404,
+            sentence: format!("there is no replica named {name}"),
+        }
+    }
+
+    /// Returns the error of a valid order that could not be carried out.
+    pub fn unavailable(sentence: impl Into<String>) -> Self {
+        Self {
+            status: 503,
+            sentence: sentence.into(),
+        }
+    }
+
+    /// Returns the error of an order beyond [`MAX_QUEUED_ORDERS`].
+    #[must_use]
+    pub fn queue_full() -> Self {
+        Self::unavailable(format!("{MAX_QUEUED_ORDERS} commands wait already"))
+    }
+
+    /// Returns the error of an order to a fleet that is stopping or gone.
+    #[must_use]
+    pub fn stopping() -> Self {
+        Self::unavailable("ringmaster is stopping")
+    }
+}
