@@ -45,7 +45,8 @@ pub(crate) fn serve(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let reopens = matches!(config.access_log, Some(LogDestination::File(_)));
+    let target = config.access_log.as_ref().map(|log| &log.target);
+    let reopens = matches!(target, Some(LogDestination::File(_)));
     let mut signals = Signals::register(&runtime, reopens)?;
     let registry = stats::CounterRegistry::default();
     // Resolving the names of backends can take long when no name server answers.
@@ -205,10 +206,10 @@ fn start_access_log(
     config: &mut Config,
     port: &Arc<metrics::DataPortCounters>,
 ) -> anyhow::Result<Option<access_log::AccessLogWriter>> {
-    let Some(target) = &config.access_log else {
+    let Some(settings) = &config.access_log else {
         return Ok(None);
     };
-    let (log, writer) = access_log::start(target, config.access_log_format, Arc::clone(port))?;
+    let (log, writer) = access_log::start(settings, Arc::clone(port))?;
     config.proxy.access_log = Some(log);
     Ok(Some(writer))
 }

@@ -1,22 +1,27 @@
-//! Line of the access log, as text or as JSON.
+//! Line of the access log, as text, as JSON or in the combined log format.
 //!
 //! Pure. Text of a client stays within its field and its line: only printable ASCII is written as
 //! it is, because some characters are invisible or change the direction of a line. In text, other
 //! bytes, quotes and backslashes are written as `\x1b`; in JSON, by JSON's own escapes.
 
-use std::fmt::Write as _;
-use std::time::Duration;
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
-use crate::config::LogFormat;
+use crate::config::AccessLogFormat;
 use crate::proxy::{AccessRecord, RouteReason, TerminatedBy};
 
+/// Status of a request that got no reply, in the combined format.
+const NO_REPLY: u16 = 499;
+
 /// Appends the line of `record` with its line feed.
-pub(super) fn write(record: &AccessRecord, format: LogFormat, out: &mut String) {
+pub(super) fn write(record: &AccessRecord, format: AccessLogFormat, out: &mut String) {
     match format {
-        LogFormat::Text => text(record, out),
-        LogFormat::Json => json_line(record, out),
+        AccessLogFormat::Text => text(record, out),
+        AccessLogFormat::Json => json_line(record, out),
+        AccessLogFormat::Combined => combined(record, out),
     }
     out.push('\n');
 }
@@ -47,10 +52,85 @@ fn text(record: &AccessRecord, out: &mut String) {
         record.retries,
         ended_word(record.ended),
     );
+    let fields = &record.fields;
+    let query = fields.query.as_deref();
+    for (name, value) in [
+        ("id", Some(&fields.id[..])),
+        ("host", Some(&fields.host)),
+        ("query", query),
+        ("user_agent", Some(&fields.user_agent)),
+        ("traceparent", Some(&fields.traceparent)),
+    ] {
+        if let Some(value) = value {
+            let _ = write!(out, " {name}=\"");
+            escape(value, out);
+            out.push('"');
+        }
+    }
+    let _ = write!(out, " replica={}", OrDash(record.replica.as_ref()));
+}
+
+/// Appends a line as Apache's mod_log_config and nginx write it. A request without a reply has the
+/// status 499, as in nginx, and the size is that of the reply with its head.
+fn combined(record: &AccessRecord, out: &mut String) {
+    let _ = write!(
+        out,
+        "{} - - [{}] \"",
+        record.client.ip().to_canonical(),
+        CommonLogTime(record.time)
+    );
+    let fields = &record.fields;
+    match record.method.as_str() {
+        // The first line could not be read.
+        "" => out.push('-'),
+        method => {
+            escape(method.as_bytes(), out);
+            out.push(' ');
+            escape(&record.path, out);
+            if let Some(query) = &fields.query {
+                out.push('?');
+                escape(query, out);
+            }
+            let version = match fields.version {
+                "" => "HTTP/1.1",
+                version => version,
+            };
+            let _ = write!(out, " {version}");
+        }
+    }
+    let status = status(record).unwrap_or(NO_REPLY);
+    let _ = write!(out, "\" {status} {}", record.to_client);
+    for value in [&fields.referer, &fields.user_agent] {
+        out.push_str(" \"");
+        match &value[..] {
+            b"" => out.push('-'),
+            value => escape(value, out),
+        }
+        out.push('"');
+    }
+}
+
+/// A time as in the common log format: `29/Nov/2026:06:03:55 +0000`.
+struct CommonLogTime(SystemTime);
+
+impl fmt::Display for CommonLogTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        // 2026-11-29T06:03:55Z
+        let text = humantime::format_rfc3339_seconds(self.0).to_string();
+        let mut parts = text.split(['-', 'T', 'Z']);
+        let mut part = || parts.next().unwrap_or_default();
+        let (year, month, day, time) = (part(), part(), part(), part());
+        let at = month.parse::<usize>().unwrap_or_default().saturating_sub(1);
+        let month = MONTHS.get(at).unwrap_or(&MONTHS[0]);
+        write!(f, "{day}/{month}/{year}:{time} +0000")
+    }
 }
 
 fn json_line(record: &AccessRecord, out: &mut String) {
-    let line = json!({
+    let mut line = json!({
         "time": humantime::format_rfc3339_millis(record.time).to_string(),
         "client": client(record),
         "method": (!record.method.is_empty()).then_some(&record.method),
@@ -65,7 +145,15 @@ fn json_line(record: &AccessRecord, out: &mut String) {
         "total_ms": millis(record.total),
         "retries": record.retries,
         "ended": ended_word(record.ended),
+        "id": text_or_null(&record.fields.id),
+        "host": text_or_null(&record.fields.host),
+        "user_agent": text_or_null(&record.fields.user_agent),
+        "traceparent": text_or_null(&record.fields.traceparent),
+        "replica": record.replica.as_ref().map(AsRef::as_ref),
     });
+    if let Some(query) = &record.fields.query {
+        line["query"] = String::from_utf8_lossy(query).into();
+    }
     for c in line.to_string().chars() {
         match c {
             ' '..='~' => out.push(c),
@@ -79,11 +167,15 @@ fn json_line(record: &AccessRecord, out: &mut String) {
     }
 }
 
+fn text_or_null(value: &[u8]) -> Option<Cow<'_, str>> {
+    (!value.is_empty()).then(|| String::from_utf8_lossy(value))
+}
+
 /// A value, or a dash for none.
 struct OrDash<T>(Option<T>);
 
-impl<T: std::fmt::Display> std::fmt::Display for OrDash<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<T: fmt::Display> fmt::Display for OrDash<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Some(value) => value.fmt(f),
             None => f.write_str("-"),
@@ -142,6 +234,7 @@ fn ended_word(ended: TerminatedBy) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::RequestFields;
     use crate::ring::{Key, Seat};
     use proptest::prelude::*;
     use serde_json::Value;
@@ -154,7 +247,17 @@ mod tests {
             method: "GET".to_owned(),
             path: b"/home".to_vec(),
             key: Some(Key(132_574)),
+            fields: RequestFields {
+                version: "HTTP/1.1",
+                id: b"0132574".to_vec(),
+                host: b"a.example".to_vec(),
+                query: None,
+                referer: Vec::new(),
+                user_agent: b"curl/8".to_vec(),
+                traceparent: b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_vec(),
+            },
             seat: Some((Seat(2), RouteReason::FailedOver)),
+            replica: Some("S2".parse().unwrap()),
             status: 200,
             from_client: 80,
             to_client: 170,
@@ -170,7 +273,9 @@ mod tests {
             method: String::new(),
             path: Vec::new(),
             key: None,
+            fields: RequestFields::default(),
             seat: None,
+            replica: None,
             status: 0,
             first_byte: None,
             ended: TerminatedBy::ByClient,
@@ -178,7 +283,7 @@ mod tests {
         }
     }
 
-    fn line(record: &AccessRecord, format: LogFormat) -> String {
+    fn line(record: &AccessRecord, format: AccessLogFormat) -> String {
         let mut out = String::new();
         write(record, format, &mut out);
         let line = out.strip_suffix('\n').unwrap();
@@ -189,28 +294,32 @@ mod tests {
     #[test]
     fn text_is_read_by_eyes() {
         assert_eq!(
-            line(&record(), LogFormat::Text),
+            line(&record(), AccessLogFormat::Text),
             "1970-01-01T00:00:01.500Z client=10.0.0.7:4711 method=GET path=\"/home\" key=132574 seat=2 \
              way=failed_over status=200 from_client=80 to_client=170 first_byte_ms=0.412 total_ms=0.530 \
-             retries=1 ended=whole"
+             retries=1 ended=whole id=\"0132574\" host=\"a.example\" user_agent=\"curl/8\" \
+             traceparent=\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\" replica=S2"
         );
         assert_eq!(
-            line(&unread(), LogFormat::Text),
+            line(&unread(), AccessLogFormat::Text),
             "1970-01-01T00:00:01.500Z client=10.0.0.7:4711 method=- path=\"\" key=- seat=- way=- status=- \
-             from_client=80 to_client=170 first_byte_ms=- total_ms=0.530 retries=1 ended=client"
+             from_client=80 to_client=170 first_byte_ms=- total_ms=0.530 retries=1 ended=client \
+             id=\"\" host=\"\" user_agent=\"\" traceparent=\"\" replica=-"
         );
     }
 
     #[test]
     fn json_has_the_same_fields_under_the_same_names() {
-        let told: Value = serde_json::from_str(&line(&record(), LogFormat::Json)).unwrap();
+        let told: Value = serde_json::from_str(&line(&record(), AccessLogFormat::Json)).unwrap();
         let expected = json!({
             "time": "1970-01-01T00:00:01.500Z", "client": "10.0.0.7:4711", "method": "GET", "path": "/home",
             "key": "132574", "seat": 2, "way": "failed_over", "status": 200, "from_client": 80,
             "to_client": 170, "first_byte_ms": 0.412, "total_ms": 0.53, "retries": 1, "ended": "whole",
+            "id": "0132574", "host": "a.example", "user_agent": "curl/8", "replica": "S2",
+            "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         });
         assert_eq!(told, expected);
-        let text = line(&record(), LogFormat::Text);
+        let text = line(&record(), AccessLogFormat::Text);
         for name in expected
             .as_object()
             .unwrap()
@@ -219,9 +328,51 @@ mod tests {
         {
             assert!(text.contains(&format!(" {name}=")), "{name}");
         }
-        let told: Value = serde_json::from_str(&line(&unread(), LogFormat::Json)).unwrap();
-        let absent = ["method", "key", "seat", "way", "status", "first_byte_ms"];
+        let told: Value = serde_json::from_str(&line(&unread(), AccessLogFormat::Json)).unwrap();
+        let absent = [
+            "method",
+            "key",
+            "seat",
+            "way",
+            "status",
+            "first_byte_ms",
+            "id",
+            "host",
+            "replica",
+        ];
         assert!(absent.iter().all(|name| told[name].is_null()), "{told}");
+    }
+
+    #[test]
+    fn the_query_is_there_if_it_was_asked_for() {
+        let mut record = record();
+        record.fields.query = Some(b"a=\"1\"".to_vec());
+        let text = line(&record, AccessLogFormat::Text);
+        assert!(
+            text.contains(r#" query="a=\x221\x22" user_agent="#),
+            "{text}"
+        );
+        let json: Value = serde_json::from_str(&line(&record, AccessLogFormat::Json)).unwrap();
+        assert_eq!(json["query"], "a=\"1\"");
+    }
+
+    #[test]
+    fn the_combined_format_is_that_of_web_servers() {
+        let mut record = record();
+        record.fields.referer = b"http://a/\"x".to_vec();
+        record.fields.query = Some(b"id=5".to_vec());
+        assert_eq!(
+            line(&record, AccessLogFormat::Combined),
+            "10.0.0.7 - - [01/Jan/1970:00:00:01 +0000] \"GET /home?id=5 HTTP/1.1\" 200 170 \
+             \"http://a/\\x22x\" \"curl/8\""
+        );
+        assert_eq!(
+            line(&unread(), AccessLogFormat::Combined),
+            "10.0.0.7 - - [01/Jan/1970:00:00:01 +0000] \"-\" 499 170 \"-\" \"-\""
+        );
+        record.time += Duration::from_secs(1_795_932_235);
+        let text = line(&record, AccessLogFormat::Combined);
+        assert!(text.contains("[29/Nov/2026:06:03:56 +0000]"), "{text}");
     }
 
     #[test]
@@ -230,10 +381,10 @@ mod tests {
             path: b"/\" status=200 \\ \r\n\x1b[2J\x7f\xc2\x9b\xff".to_vec(),
             ..record()
         };
-        let text = line(&hostile, LogFormat::Text);
+        let text = line(&hostile, AccessLogFormat::Text);
         let path = r#" path="/\x22 status=200 \x5c \x0d\x0a\x1b[2J\x7f\xc2\x9b\xff" key="#;
         assert!(text.contains(path), "{text}");
-        let json = line(&hostile, LogFormat::Json);
+        let json = line(&hostile, AccessLogFormat::Json);
         let told: Value = serde_json::from_str(&json).unwrap();
         let path = "/\" status=200 \\ \r\n\u{1b}[2J\u{7f}\u{9b}\u{fffd}";
         assert_eq!(
@@ -249,13 +400,13 @@ mod tests {
             path: path.as_bytes().to_vec(),
             ..record()
         };
-        let json = line(&hostile, LogFormat::Json);
+        let json = line(&hostile, AccessLogFormat::Json);
         let written =
             r#""path":"/\u202egpj.exe\u2066\u200b\u200e\ufeff\u2028\u00ad\udb40\udc41\u00e9","#;
         assert!(json.contains(written), "{json}");
         let told: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(told["path"].as_str(), Some(path));
-        let text = line(&hostile, LogFormat::Text);
+        let text = line(&hostile, AccessLogFormat::Text);
         assert!(
             text.contains(r#" path="/\xe2\x80\xaegpj.exe\xe2\x81\xa6"#),
             "{text}"
@@ -266,10 +417,10 @@ mod tests {
         #[test]
         fn any_bytes_make_one_line(path in prop::collection::vec(any::<u8>(), 0..64)) {
             let record = AccessRecord { path, ..record() };
-            let text = line(&record, LogFormat::Text);
+            let text = line(&record, AccessLogFormat::Text);
             prop_assert!(text.is_ascii());
-            prop_assert_eq!(text.matches('"').count(), 2);
-            let json = line(&record, LogFormat::Json);
+            prop_assert_eq!(text.matches('"').count(), 10);
+            let json = line(&record, AccessLogFormat::Json);
             prop_assert!(json.is_ascii());
             let told: Value = serde_json::from_str(&json).unwrap();
             let path = String::from_utf8_lossy(&record.path);

@@ -20,11 +20,11 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use self::file::LogFile;
-use crate::config::{LogDestination, LogFormat};
+use crate::config::{AccessLogFormat, AccessLogSettings, LogDestination};
 use crate::metrics::DataPortCounters;
 use crate::proxy::{AccessLogHandle, AccessRecord};
 
-/// Capacity of the queue; further records are dropped. With the longest paths they take about 12
+/// Capacity of the queue; further records are dropped. With the longest values they take about 30
 /// MB.
 const MAX_QUEUED_RECORDS: usize = 8_192;
 /// Largest number of records in one write.
@@ -38,16 +38,21 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct AccessLogWriter(std_mpsc::Receiver<()>);
 
-/// Opens `target` and starts the writer, which counts in `port`.
+/// Opens the destination and starts the writer, which counts in `port`.
 ///
 /// # Errors
 /// When the target cannot be opened, or the system has no thread, event loop or signal handler
 /// left.
 pub(crate) fn start(
-    target: &LogDestination,
-    format: LogFormat,
+    settings: &AccessLogSettings,
     port: Arc<DataPortCounters>,
 ) -> anyhow::Result<(AccessLogHandle, AccessLogWriter)> {
+    let AccessLogSettings {
+        target,
+        format,
+        with_query,
+    } = settings;
+    let (format, with_query) = (*format, *with_query);
     let sink = LogFile::open(target).with_context(|| match target {
         LogDestination::Stdout => "--access-log -: cannot write to standard output".to_owned(),
         LogDestination::File(path) => format!("--access-log {}: cannot open it", path.display()),
@@ -57,7 +62,7 @@ pub(crate) fn start(
         .is_file()
         .then(|| hangup_signals(&runtime))
         .transpose()?;
-    let (log, records) = AccessLogHandle::new(MAX_QUEUED_RECORDS);
+    let (log, records) = AccessLogHandle::new(MAX_QUEUED_RECORDS, with_query);
     let (done, ended) = std_mpsc::channel();
     let work = move || {
         runtime.block_on(run(records, sink, format, &port, hangups));
@@ -94,7 +99,7 @@ fn hangup_signals(runtime: &Runtime) -> io::Result<Signal> {
 async fn run(
     mut records: mpsc::Receiver<AccessRecord>,
     mut sink: LogFile,
-    format: LogFormat,
+    format: AccessLogFormat,
     port: &DataPortCounters,
     mut hangups: Option<Signal>,
 ) {

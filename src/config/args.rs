@@ -18,7 +18,7 @@ use super::parsers::{
 };
 use super::replicas::ReplicaArgs;
 use crate::access::{HostName, Token};
-use crate::proxy::{BalanceMode, KeyRule};
+use crate::proxy::{BalanceMode, KeyRule, RequestIdKind};
 use crate::ring;
 
 /// Clients that may use /rep, /add and /rm on the data port.
@@ -39,6 +39,17 @@ pub enum LogFormat {
     Text,
     /// A JSON object per line.
     Json,
+}
+
+/// Format of the access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AccessLogFormat {
+    /// Names and values for people.
+    Text,
+    /// A JSON object per line.
+    Json,
+    /// Combined log format of Apache and nginx.
+    Combined,
 }
 
 /// Flags of `serve`. Durations take units (`250ms`, `10s`), sizes too (`16KiB`).
@@ -91,6 +102,14 @@ pub struct ServeArgs {
         help = "Sources of the request ID; the first that a request has is hashed"
     )]
     pub key: KeyRule,
+    #[arg(
+        long,
+        env = "RINGMASTER_REQUEST_ID",
+        value_name = "KIND",
+        default_value_t = RequestIdKind::Digits,
+        help = "Request ID that is generated for a request without one: digits (six), or uuid (version 7)"
+    )]
+    pub request_id: RequestIdKind,
     #[arg(
         long,
         env = "RINGMASTER_RING",
@@ -224,9 +243,16 @@ pub struct ServeArgs {
         long,
         env = "RINGMASTER_ACCESS_LOG_FORMAT",
         default_value = "text",
-        help = "Format of the access log"
+        help = "Format of the access log: combined is that of Apache and nginx"
     )]
-    pub access_log_format: LogFormat,
+    pub access_log_format: AccessLogFormat,
+    #[arg(
+        long,
+        env = "RINGMASTER_ACCESS_LOG_QUERY",
+        value_parser = BoolishValueParser::new(),
+        help = "Log queries too; they may hold secrets"
+    )]
+    pub access_log_query: bool,
     #[arg(
         long,
         env = "RINGMASTER_LOG_FORMAT",

@@ -19,7 +19,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use args::{DataPortAdmin, LogFormat, ServeArgs};
+pub use args::{AccessLogFormat, DataPortAdmin, LogFormat, ServeArgs};
 pub use cli::{Args, CliCommand};
 pub use containers::{ContainerArgs, OnExit};
 pub use ctl::CtlArgs;
@@ -69,10 +69,8 @@ pub struct Config {
     pub standbys: usize,
     /// Ready file for both addresses.
     pub ready_file: Option<PathBuf>,
-    /// Destination of the access log, if any.
-    pub access_log: Option<LogDestination>,
-    /// Format of the access log.
-    pub access_log_format: LogFormat,
+    /// Access log.
+    pub access_log: Option<AccessLogSettings>,
     /// Format of log lines.
     pub log_format: LogFormat,
     /// Lowest level that is logged.
@@ -101,18 +99,28 @@ fn is_one_port(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || covers(a, b) || covers(b, a))
 }
 
+/// Settings of the access log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLogSettings {
+    /// Destination of its lines.
+    pub target: LogDestination,
+    /// Format of a line.
+    pub format: AccessLogFormat,
+    /// `true` if lines have the query.
+    pub with_query: bool,
+}
+
 impl ServeArgs {
     /// Checks the combination of the flags.
     ///
     /// # Errors
     /// A sentence for the user.
     pub fn check(self) -> Result<Config, String> {
-        let stop_timeout = self.replicas.replica_stop_timeout;
-        let stop_timeout = stop_timeout.unwrap_or(self.drain_timeout.max(MIN_STOP_TIMEOUT));
+        let (stop_timeout, access_log) = (self.stop_timeout(), self.access_log_settings());
         let replicas = self.replicas.check(stop_timeout)?;
         self.check_balance()?;
-        let fixed = matches!(replicas, ReplicaSource::Fixed(_));
         self.check_ports()?;
+        let fixed = matches!(replicas, ReplicaSource::Fixed(_));
         let heartbeat = self.heartbeat.check(fixed)?;
         let max_head = self.check_max_head()?;
         let access = AccessPolicy {
@@ -132,7 +140,7 @@ impl ServeArgs {
             bound: self.bound,
             proxy: proxy::ProxySettings {
                 balance: self.balance,
-                key: self.key,
+                key: self.key.with_ids(self.request_id),
                 retries: self.retries,
                 slow_guard: self.slow_guard,
                 admin,
@@ -170,11 +178,25 @@ impl ServeArgs {
             max_replicas: self.replicas.max_replicas,
             standbys: self.replicas.standby,
             ready_file: self.ready_file,
-            access_log: self.access_log,
-            access_log_format: self.access_log_format,
+            access_log,
             log_format: self.log_format,
             log_level: self.log_level,
         })
+    }
+
+    fn access_log_settings(&self) -> Option<AccessLogSettings> {
+        let target = self.access_log.clone();
+        target.map(|target| AccessLogSettings {
+            target,
+            format: self.access_log_format,
+            with_query: self.access_log_query,
+        })
+    }
+
+    /// Returns the time between the signal that ends a replica and its kill.
+    fn stop_timeout(&self) -> Duration {
+        let stop_timeout = self.replicas.replica_stop_timeout;
+        stop_timeout.unwrap_or(self.drain_timeout.max(MIN_STOP_TIMEOUT))
     }
 
     fn check_ports(&self) -> Result<(), String> {

@@ -115,7 +115,7 @@ pub(super) fn owner_report(key: &[u8], roster: &Roster) -> (Vec<String>, Value) 
         json!({
             "key": key,
             // A string: readers of JSON keep 53 bits of a number.
-            "hashed": number.0.to_string(),
+            "hashed": number.to_string(),
             "place": place,
             "seats": seats,
             "serves": serving,

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 
 use crate::ring::{Key, Seat};
+use crate::roster::ReplicaName;
 
 /// Reason why a request went to its replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +54,12 @@ pub struct AccessRecord {
     pub path: Vec<u8>,
     /// Hashed key; `None` if the request was not for a replica.
     pub key: Option<Key>,
+    /// Fields of the head.
+    pub fields: RequestFields,
     /// Seat that served the request or was tried last, and the reason for the choice.
     pub seat: Option<(Seat, RouteReason)>,
+    /// Replica in that seat.
+    pub replica: Option<ReplicaName>,
     /// Status of the final reply; 0 if the client received none.
     pub status: u16,
     /// Bytes of the request.
@@ -71,21 +76,50 @@ pub struct AccessRecord {
     pub ended: TerminatedBy,
 }
 
+/// Fields of a request's head in the access log. Without a head, or without the field, they are
+/// empty. At most 256 bytes each, except the query.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestFields {
+    /// Version of the protocol, `HTTP/1.1`; empty without a head.
+    pub version: &'static str,
+    /// ID that gave the key: as the client sent it, or generated here.
+    pub id: Vec<u8>,
+    /// Host that the request is for.
+    pub host: Vec<u8>,
+    /// Query as received, if it is to be logged. At most 1024 bytes.
+    pub query: Option<Vec<u8>>,
+    /// Value of Referer.
+    pub referer: Vec<u8>,
+    /// Value of User-Agent.
+    pub user_agent: Vec<u8>,
+    /// Value of traceparent (W3C Trace Context).
+    pub traceparent: Vec<u8>,
+}
+
 /// Sending end of the access log's queue.
 #[derive(Clone, Debug)]
-pub struct AccessLogHandle(mpsc::Sender<AccessRecord>);
+pub struct AccessLogHandle {
+    queue: mpsc::Sender<AccessRecord>,
+    with_query: bool,
+}
 
 impl AccessLogHandle {
-    /// Creates a queue for `waiting` records and its receiving end.
+    /// Creates a queue for `waiting` records and its receiving end. Records have the query if
+    /// `with_query` is set; it may hold a secret.
     #[must_use]
-    pub fn new(waiting: usize) -> (Self, mpsc::Receiver<AccessRecord>) {
-        let (log, reader) = mpsc::channel(waiting);
-        (Self(log), reader)
+    pub fn new(waiting: usize, with_query: bool) -> (Self, mpsc::Receiver<AccessRecord>) {
+        let (queue, reader) = mpsc::channel(waiting);
+        (Self { queue, with_query }, reader)
+    }
+
+    /// Returns `true` if records have the query.
+    pub(super) fn with_query(&self) -> bool {
+        self.with_query
     }
 
     /// Puts a record into the queue. Returns `false` if the record is lost: the queue is full or
     /// has no reader.
     pub(super) fn submit(&self, record: AccessRecord) -> bool {
-        self.0.try_send(record).is_ok()
+        self.queue.try_send(record).is_ok()
     }
 }

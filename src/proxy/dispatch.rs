@@ -8,6 +8,7 @@ use bytes::{Buf, BytesMut};
 
 use super::admin::{self, AdminRequest};
 use super::buffer_pool::BufferSize;
+use super::generated_id::GeneratedId;
 use super::passthrough::{self, FirstRequest};
 use super::record_builder::AccessRecordBuilder;
 use super::request::{OutgoingRequest, ProxiedRequest};
@@ -45,7 +46,7 @@ pub(super) fn read(
     stream: &LazyStream,
     client: SocketAddr,
     inbox: &mut BytesMut,
-    record: Option<&mut AccessRecordBuilder>,
+    mut record: Option<&mut AccessRecordBuilder>,
 ) -> Result<Option<Dispatch>, RequestError> {
     let mut slots = HeaderSlots::default();
     let head = match head::request(inbox, &mut slots) {
@@ -58,8 +59,8 @@ pub(super) fn read(
             return Err(refused);
         }
     };
-    if let Some(record) = record {
-        record.set_request(head.method, head.target.path, head.len);
+    if let Some(record) = &mut record {
+        record.set_request(&head);
     }
     if head.len > worker.settings.limits.max_head {
         return Err(too_long(inbox));
@@ -79,7 +80,7 @@ pub(super) fn read(
     {
         Dispatch::Admin(admin_request)
     } else if worker.settings.balance == BalanceMode::Connection {
-        let (first, with_id) = passthrough::prepare(worker, client, &head, inbox);
+        let (first, with_id) = passthrough::prepare(worker, client, &head, inbox, record);
         if let Some(mut bytes) = with_id {
             mem::swap(inbox, &mut bytes);
             worker.buffers.put_back(&mut bytes);
@@ -88,9 +89,12 @@ pub(super) fn read(
     } else if has_max_forwards_zero(&head) {
         return max_forwards_zero_reply(inbox, head.len, &body, stays);
     } else {
-        Dispatch::Forward(prepare(
-            worker, stream, client, &head, body, expects, keep_alive,
-        ))
+        let (request, generated_id) =
+            prepare(worker, stream, client, &head, body, expects, keep_alive);
+        if let Some(record) = record {
+            record.set_id(&worker.settings.key, &head, generated_id);
+        }
+        Dispatch::Forward(request)
     };
     let len = head.len;
     inbox.advance(len);
@@ -122,6 +126,7 @@ pub(super) fn is_to_head(inbox: &[u8]) -> bool {
     inbox.trim_ascii_start().starts_with(b"HEAD ")
 }
 
+/// Returns the request for a replica, and the ID that was generated for it.
 fn prepare(
     worker: &Worker,
     stream: &LazyStream,
@@ -130,7 +135,7 @@ fn prepare(
     body: Body,
     expects: bool,
     keep_alive: bool,
-) -> ProxiedRequest {
+) -> (ProxiedRequest, Option<GeneratedId>) {
     let random = &mut worker.random.borrow_mut();
     let keyed = worker.settings.key.key(head, client.ip(), random);
     let upgrade = rewrite::asks_upgrade(head);
@@ -150,8 +155,8 @@ fn prepare(
         via: worker.settings.via.as_deref(),
     };
     rewrite::rewrite_request(head, &context, &mut bytes);
-    ProxiedRequest {
-        keyed,
+    let request = ProxiedRequest {
+        key: keyed.key,
         outgoing: OutgoingRequest {
             bytes,
             sent: 0,
@@ -170,7 +175,8 @@ fn prepare(
         keep_alive,
         expects: expects && !body.is_complete(),
         private: connection_auth::is_in_request(&head.fields),
-    }
+    };
+    (request, keyed.generated_id)
 }
 
 fn is_idempotent(method: &str) -> bool {

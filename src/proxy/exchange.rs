@@ -50,7 +50,7 @@ pub(super) async fn run(
     worker.count_request(begun);
     // The wait for the replica holds no buffer without bytes.
     worker.buffers.put_back_if_empty(&mut client.inbox);
-    let mut stats = RequestStats::new(begun, request.keyed.key, client.record.take());
+    let mut stats = RequestStats::new(begun, request.key, client.record.take());
     let outcome = run_attempts(worker, client, request, &stats).await;
     client.record = stats.take_record();
     let after = match outcome {
@@ -69,7 +69,7 @@ async fn run_attempts(
     stats: &RequestStats,
 ) -> Result<Disposition, ErrorReply> {
     let mut retry = RetryState::default();
-    let key = request.keyed.key;
+    let key = request.key;
     // A replica chosen without the ring: that of the client's private connection, or the previous
     // one again on a fresh connection after a kept one was found closed.
     let own = client.private.as_ref();
@@ -159,7 +159,7 @@ async fn reach(
                     true => stats.begun,
                     false => Instant::now(),
                 };
-                let next = route::select(worker, request.keyed.key, attempted, now).await;
+                let next = route::select(worker, request.key, attempted, now).await;
                 let next = next.map_err(|no_replica| no_replica.error_reply(worker, attempted))?;
                 stats.replica_chosen(next.upstream().chosen_at.get());
                 (next, ConnectOptions::Any)

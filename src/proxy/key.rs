@@ -4,16 +4,20 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use rand::RngExt;
 use rand::rngs::StdRng;
 
+use super::generated_id::{GeneratedId, RequestIdKind};
 use super::rewrite::ConnectionTokens;
 use crate::ring::Key;
 use crate::wire::head::{self, RequestHead};
 
 /// Sources of keys, in order. A request always has the last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyRule(Vec<KeySource>);
+pub struct KeyRule {
+    sources: Vec<KeySource>,
+    /// Kind of the IDs that are generated.
+    ids: RequestIdKind,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum KeySource {
@@ -25,7 +29,7 @@ enum KeySource {
     Path,
     /// Address of the client.
     Address,
-    /// Six-digit request ID generated here and sent on as X-Request-ID.
+    /// Request ID generated here and sent on as X-Request-ID.
     Random,
 }
 
@@ -48,7 +52,10 @@ impl FromStr for KeyRule {
         let always =
             |source: &KeySource| !matches!(source, KeySource::Header(_) | KeySource::Query(_));
         match sources.iter().position(always) {
-            Some(at) if at + 1 == sources.len() => Ok(Self(sources)),
+            Some(at) if at + 1 == sources.len() => Ok(Self {
+                sources,
+                ids: RequestIdKind::default(),
+            }),
             _ => Err(ParseKeyRuleError::End),
         }
     }
@@ -71,7 +78,7 @@ fn source(text: &str) -> Result<KeySource, ParseKeyRuleError> {
 
 impl fmt::Display for KeyRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, source) in self.0.iter().enumerate() {
+        for (at, source) in self.sources.iter().enumerate() {
             let comma = if at == 0 { "" } else { "," };
             match source {
                 KeySource::Header(name) => write!(f, "{comma}header:{name}")?,
@@ -85,11 +92,21 @@ impl fmt::Display for KeyRule {
     }
 }
 
+/// Value that gives a request its key.
+enum FoundKey<'h> {
+    /// Bytes that the client sent.
+    Sent(&'h [u8]),
+    /// Its address.
+    Address,
+    /// None: an ID is generated.
+    None,
+}
+
 /// Key of a request, and the request ID if one was generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RequestKey {
     pub(super) key: Key,
-    pub(super) generated_id: Option<u32>,
+    pub(super) generated_id: Option<GeneratedId>,
 }
 
 impl KeyRule {
@@ -104,33 +121,56 @@ impl KeyRule {
             key: Key::from_bytes(bytes),
             generated_id: None,
         };
-        for source in &self.0 {
+        match self.find(head) {
+            FoundKey::Sent(bytes) => found(bytes),
+            FoundKey::Address => found(client.to_canonical().to_string().as_bytes()),
+            FoundKey::None => {
+                let id = GeneratedId::draw(self.ids, random);
+                RequestKey {
+                    key: Key::from_bytes(id.as_bytes()),
+                    generated_id: Some(id),
+                }
+            }
+        }
+    }
+
+    /// Sets the kind of the IDs that are generated.
+    #[must_use]
+    pub fn with_ids(self, ids: RequestIdKind) -> Self {
+        Self { ids, ..self }
+    }
+
+    /// Returns the value that gave the key, if the client sent one.
+    pub(super) fn sent_id<'h>(&self, head: &RequestHead<'h, '_>) -> Option<&'h [u8]> {
+        match self.find(head) {
+            FoundKey::Sent(bytes) => Some(bytes),
+            FoundKey::Address | FoundKey::None => None,
+        }
+    }
+
+    /// Returns the value of the first source that the request has.
+    fn find<'h>(&self, head: &RequestHead<'h, '_>) -> FoundKey<'h> {
+        for source in &self.sources {
             let bytes = match source {
                 KeySource::Header(name) => head.fields.get(name),
                 KeySource::Query(name) => parameter(head.target.query.unwrap_or_default(), name),
                 KeySource::Path => Some(head.target.path),
-                KeySource::Address => return found(client.to_canonical().to_string().as_bytes()),
-                KeySource::Random => {
-                    let id = random.random_range(100_000..1_000_000_u32);
-                    return RequestKey {
-                        key: Key(u64::from(id)),
-                        generated_id: Some(id),
-                    };
-                }
+                KeySource::Address => return FoundKey::Address,
+                KeySource::Random => return FoundKey::None,
             };
             if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
-                return found(bytes);
+                return FoundKey::Sent(bytes);
             }
         }
         // Not reached: the last source always gives a key.
-        found(b"")
+        FoundKey::Sent(b"")
     }
 
     /// Returns `true` if `Connection` nominates a header field of this rule that the request has.
     /// The field would be removed (RFC 9110 §7.6.1), and the replica would see another key than the
     /// one that chose it.
     pub(super) fn is_nominated(&self, head: &RequestHead<'_, '_>) -> bool {
-        self.0.iter().any(|source| match source {
+        self.sources.iter().any(|source| match source {
             KeySource::Header(name) => {
                 ConnectionTokens::from_fields(&head.fields).has(name)
                     && head.fields.get(name).is_some()

@@ -42,6 +42,7 @@ mod early_reply;
 mod error_reply;
 mod exchange;
 mod fairness;
+mod generated_id;
 mod idle_clients;
 mod in_flight;
 mod interim;
@@ -79,6 +80,7 @@ mod write;
 mod young_waits;
 
 pub use accept::{WorkerStart, start};
-pub use access_record::{AccessLogHandle, AccessRecord, RouteReason, TerminatedBy};
+pub use access_record::{AccessLogHandle, AccessRecord, RequestFields, RouteReason, TerminatedBy};
+pub use generated_id::{ParseRequestIdKindError, RequestIdKind};
 pub use key::{KeyRule, ParseKeyRuleError};
 pub use settings::{BalanceMode, ParseBalanceModeError, ProxyLimits, ProxySettings};

@@ -17,7 +17,9 @@ use super::buffer_pool::BufferSize;
 use super::client::{Client, Disposition};
 use super::client_watch::unless_reset;
 use super::error_reply::RETRY_AFTER;
+use super::generated_id::GeneratedId;
 use super::in_flight::InFlight;
+use super::record_builder::AccessRecordBuilder;
 use super::request_stats::{ByteCounters, RequestStats};
 use super::route::{self, NoReplica};
 use super::tunnel;
@@ -40,9 +42,13 @@ pub(super) fn prepare(
     client: SocketAddr,
     head: &Head<'_, '_>,
     inbox: &[u8],
+    record: Option<&mut AccessRecordBuilder>,
 ) -> (FirstRequest, Option<BytesMut>) {
     let random = &mut worker.random.borrow_mut();
     let key = worker.settings.key.key(head, client.ip(), random);
+    if let Some(record) = record {
+        record.set_id(&worker.settings.key, head, key.generated_id);
+    }
     let with_id = key.generated_id.map(|id| {
         let mut bytes = worker.buffers.take(BufferSize::Read);
         push_with_id(head, inbox, id, &mut bytes);
@@ -57,14 +63,16 @@ pub(super) fn prepare(
 
 /// Appends `bytes`, which begin with `head`, with the generated ID as the last field. It replaces
 /// an ID field without a value. Everything else is unchanged.
-fn push_with_id(head: &Head<'_, '_>, bytes: &[u8], id: u32, out: &mut BytesMut) {
+fn push_with_id(head: &Head<'_, '_>, bytes: &[u8], id: GeneratedId, out: &mut BytesMut) {
     let end = head.len - b"\r\n".len();
     let fields: usize = head.fields.iter().map(|field| field.line.len()).sum();
     out.extend_from_slice(&bytes[..end - fields]);
     for field in head.fields.iter().filter(|field| !field.is("x-request-id")) {
         out.extend_from_slice(field.line);
     }
-    out.extend_from_slice(format!("X-Request-ID: {id}\r\n").as_bytes());
+    out.extend_from_slice(b"X-Request-ID: ");
+    out.extend_from_slice(id.as_bytes());
+    out.extend_from_slice(b"\r\n");
     out.extend_from_slice(&bytes[end..]);
 }
 
@@ -199,7 +207,12 @@ mod tests {
         let mut slots = HeaderSlots::default();
         let head = head::request(text.as_bytes(), &mut slots).unwrap().unwrap();
         let mut out = BytesMut::new();
-        push_with_id(&head, text.as_bytes(), 123_456, &mut out);
+        push_with_id(
+            &head,
+            text.as_bytes(),
+            GeneratedId::for_test(123_456),
+            &mut out,
+        );
         String::from_utf8(out.to_vec()).unwrap()
     }
 

@@ -4,20 +4,28 @@
 //! the builder submits the record, so a request that is cut off is logged with everything counted
 //! until then.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::access_record::{AccessRecord, TerminatedBy};
+use super::access_record::{AccessLogHandle, AccessRecord, RequestFields, TerminatedBy};
+use super::generated_id::GeneratedId;
+use super::key::KeyRule;
 use super::worker::Worker;
 use crate::ring::Key;
+use crate::roster::ReplicaName;
+use crate::wire::head::{RequestHead, Version};
 
 /// Maximum length of a logged method in bytes. A longer one is truncated.
 const MAX_METHOD: usize = 32;
 /// Maximum length of a logged path in bytes. A longer one is truncated.
 const MAX_PATH: usize = 1024;
+
+/// Maximum length of any other logged value of a client in bytes. A longer one is truncated.
+const MAX_FIELD: usize = 256;
 
 /// A record in progress. Dropping it submits the record.
 #[derive(Debug)]
@@ -26,6 +34,8 @@ pub(super) struct AccessRecordBuilder {
     begun: Instant,
     /// The record; `None` if nothing is to be logged.
     record: Option<AccessRecord>,
+    /// Replica of the last attempt.
+    replica: RefCell<Option<ReplicaName>>,
 }
 
 impl AccessRecordBuilder {
@@ -38,7 +48,9 @@ impl AccessRecordBuilder {
             method: String::new(),
             path: Vec::new(),
             key: None,
+            fields: RequestFields::default(),
             seat: None,
+            replica: None,
             status: 0,
             from_client: 0,
             to_client: 0,
@@ -51,6 +63,7 @@ impl AccessRecordBuilder {
             worker: Rc::clone(worker),
             begun: Instant::now(),
             record: Some(record),
+            replica: RefCell::new(None),
         }))
     }
 
@@ -59,12 +72,54 @@ impl AccessRecordBuilder {
         self.record = None;
     }
 
-    /// Records the request line and the length of the head.
-    pub(super) fn set_request(&mut self, method: &str, path: &[u8], len: usize) {
+    /// Records the request line, the fields that are logged, and the length of the head.
+    pub(super) fn set_request(&mut self, head: &RequestHead<'_, '_>) {
+        let log = self.worker.settings.access_log.as_ref();
+        let with_query = log.is_some_and(AccessLogHandle::with_query);
+        self.set_line(head.method, head.target.path, head.len);
+        let Some(record) = &mut self.record else {
+            return;
+        };
+        let field = |name: &str| cut(head.fields.get(name).unwrap_or_default(), MAX_FIELD);
+        let authority = head.target.authority.map(|host| cut(host, MAX_FIELD));
+        record.fields = RequestFields {
+            version: match head.version {
+                Version::Http10 => "HTTP/1.0",
+                Version::Http11 => "HTTP/1.1",
+            },
+            id: Vec::new(),
+            host: authority.unwrap_or_else(|| field("host")),
+            query: head
+                .target
+                .query
+                .filter(|_| with_query)
+                .map(|query| cut(query, MAX_PATH)),
+            referer: field("referer"),
+            user_agent: field("user-agent"),
+            traceparent: field("traceparent"),
+        };
+    }
+
+    fn set_line(&mut self, method: &str, path: &[u8], len: usize) {
         if let Some(record) = &mut self.record {
             record.method = method.chars().take(MAX_METHOD).collect();
-            record.path = path[..path.len().min(MAX_PATH)].to_vec();
+            record.path = cut(path, MAX_PATH);
             record.from_client = len as u64;
+        }
+    }
+
+    /// Records the ID that gave the key: the generated one, or as the client sent it.
+    pub(super) fn set_id(
+        &mut self,
+        rule: &KeyRule,
+        head: &RequestHead<'_, '_>,
+        generated: Option<GeneratedId>,
+    ) {
+        if let Some(record) = &mut self.record {
+            record.fields.id = match generated {
+                Some(id) => id.as_bytes().to_vec(),
+                None => cut(rule.sent_id(head).unwrap_or_default(), MAX_FIELD),
+            };
         }
     }
 
@@ -75,7 +130,7 @@ impl AccessRecordBuilder {
             .as_ref()
             .is_some_and(|record| record.method.is_empty());
         if unread && let Some((method, path)) = parse_refused(inbox) {
-            self.set_request(method, path, inbox.len());
+            self.set_line(method, path, inbox.len());
         }
         if let Some(record) = &mut self.record {
             record.from_client = record.from_client.max(inbox.len() as u64);
@@ -111,6 +166,11 @@ impl AccessRecordBuilder {
         }
     }
 
+    /// Records the replica of an attempt.
+    pub(super) fn assigned(&self, replica: &ReplicaName) {
+        *self.replica.borrow_mut() = Some(replica.clone());
+    }
+
     /// Returns the record; `None` if nothing is to be logged.
     pub(super) fn record_mut(&mut self) -> Option<&mut AccessRecord> {
         self.record.as_mut()
@@ -124,10 +184,16 @@ impl Drop for AccessRecordBuilder {
             return;
         };
         record.total = self.begun.elapsed();
+        record.replica = self.replica.take();
         if !log.submit(record) {
             self.worker.port().records_lost.add(1);
         }
     }
+}
+
+/// Copies a value, at most `max` bytes of it.
+fn cut(value: &[u8], max: usize) -> Vec<u8> {
+    value[..value.len().min(max)].to_vec()
 }
 
 /// Returns method and path of a refused head if its first line is complete: a method, a target and

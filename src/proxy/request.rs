@@ -6,9 +6,9 @@
 use bytes::{Buf, BytesMut};
 
 use super::fairness::{Turn, scan_window};
-use super::key::RequestKey;
 use super::replay_memory::ReplayShare;
 use super::rewrite;
+use crate::ring::Key;
 use crate::wire::chunked::BadChunk;
 use crate::wire::framing::Body;
 
@@ -18,7 +18,7 @@ pub(super) const REPLAY_BYTES: usize = 64 * 1024;
 /// A request to be proxied.
 #[derive(Debug)]
 pub(super) struct ProxiedRequest {
-    pub(super) keyed: RequestKey,
+    pub(super) key: Key,
     pub(super) outgoing: OutgoingRequest,
     pub(super) meta: rewrite::RequestMeta,
     /// `true` if the client keeps its connection open.

@@ -96,6 +96,9 @@ impl RequestStats {
     pub(super) fn assigned(&self, in_flight: &InFlight) {
         self.seat
             .set(Some((in_flight.upstream().seat, in_flight.reason)));
+        if let Some(record) = &self.record {
+            record.assigned(&in_flight.upstream().name);
+        }
     }
 
     /// Records that the head of the final reply arrived.

@@ -86,7 +86,7 @@ pub(crate) const IMPURE_MODULES: [&str; 8] = [
 ];
 
 /// Outside crates that only these files may name. A path that ends in `/` is a folder.
-pub(crate) const OWNERS: [(&str, &[&str]); 28] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 29] = [
     (
         "bollard",
         &[
@@ -143,6 +143,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 28] = [
     ("hyper_util", &["src/control/http/mod.rs"]),
     ("percent_encoding", &["src/control/http/request.rs"]),
     ("strsim", &["src/suggest.rs"]),
+    ("uuid", &["src/proxy/generated_id.rs"]),
     (
         "bytesize",
         &["src/config/args.rs", "src/config/containers.rs"],
@@ -153,6 +154,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 28] = [
     (
         "rand",
         &[
+            "src/proxy/generated_id.rs",
             "src/proxy/key.rs",
             "src/proxy/key/tests.rs",
             "src/proxy/worker.rs",

@@ -98,9 +98,7 @@ fn any_bytes_can_be_a_key() {
         let answer = port.ask(request);
         let body = answer.split_once("\r\n\r\n").unwrap().1.to_owned();
         let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
-        answer["message"]["hashed"]
-            .as_str()
-            .and_then(|digits| digits.parse().ok())
+        answer["message"]["hashed"].as_str().map(str::to_owned)
     };
     for (path, key) in [
         ("/where/json", &b"json"[..]),
@@ -113,7 +111,7 @@ fn any_bytes_can_be_a_key() {
     ] {
         assert_eq!(
             hashed(path),
-            Some(crate::ring::Key::from_bytes(key).0),
+            Some(crate::ring::Key::from_bytes(key).to_string()),
             "{path}"
         );
     }

@@ -32,8 +32,9 @@ fn the_first_source_with_a_value_wins() {
 fn a_generated_id_has_six_digits_and_is_the_key() {
     let keyed = key_of(DEFAULT, "/a?ident=5", "");
     let id = keyed.generated_id.unwrap();
+    let id: u64 = str::from_utf8(id.as_bytes()).unwrap().parse().unwrap();
     assert!((100_000..1_000_000).contains(&id));
-    assert_eq!(keyed.key, Key(u64::from(id)));
+    assert_eq!(keyed.key, Key(id));
 }
 
 #[test]

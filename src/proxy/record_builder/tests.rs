@@ -64,7 +64,7 @@ const INVALID: &str = "nonsense\r\n\r\n";
 
 #[test]
 fn every_request_is_logged_and_counted() {
-    let (log, mut reader) = AccessLogHandle::new(8);
+    let (log, mut reader) = AccessLogHandle::new(8, true);
     let (worker, output) = serve(Some(log), REPLY, &format!("{REQUEST}{INVALID}"));
     let records = drain(&mut reader);
     let [first, second] = &records[..] else {
@@ -109,7 +109,7 @@ fn every_request_is_logged_and_counted() {
 
 #[test]
 fn the_party_that_ended_a_request_is_logged() {
-    let (log, mut reader) = AccessLogHandle::new(8);
+    let (log, mut reader) = AccessLogHandle::new(8, true);
     let long = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nonly this";
     let (worker, _) = serve(Some(log.clone()), long, REQUEST);
     assert_eq!(worker.view().upstreams[0].counters().truncated.get(), 1);
@@ -123,7 +123,7 @@ fn the_party_that_ended_a_request_is_logged() {
 
 #[test]
 fn records_beyond_the_queue_are_lost_and_counted() {
-    let (log, mut reader) = AccessLogHandle::new(1);
+    let (log, mut reader) = AccessLogHandle::new(1, true);
     let requests = REQUEST.repeat(3);
     let (worker, _) = serve(Some(log), REPLY, &format!("{requests}{INVALID}"));
     assert_eq!(drain(&mut reader).len(), 1);

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use crate::metrics::ReplicaCounters;
 use crate::proxy::RouteReason;
-use crate::proxy::key::RequestKey;
 use crate::proxy::request::OutgoingRequest;
 use crate::proxy::rewrite::RequestMeta;
 use crate::proxy::upstream::Upstream;
@@ -38,10 +37,7 @@ fn chosen(id: u64, health: Health) -> InFlight {
 fn sent_get(worker: &Worker) -> ProxiedRequest {
     let bytes = BytesMut::from("GET / HTTP/1.1\r\n\r\n");
     ProxiedRequest {
-        keyed: RequestKey {
-            key: Key(7),
-            generated_id: None,
-        },
+        key: Key(7),
         outgoing: OutgoingRequest {
             sent: bytes.len(),
             bytes,

@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use super::fields::{
     ConnectionTokens, has_option, is_hop_by_hop, push, push_framing, push_number, push_via,
 };
+use crate::proxy::generated_id::GeneratedId;
 use crate::wire::framing;
 use crate::wire::head::{Field, RequestHead, Version};
 
@@ -17,7 +18,7 @@ pub(in crate::proxy) struct RewriteContext<'a> {
     /// Host for a request that names none (HTTP/1.0).
     pub(in crate::proxy) host: &'a str,
     /// Request ID generated here.
-    pub(in crate::proxy) generated_id: Option<u32>,
+    pub(in crate::proxy) generated_id: Option<GeneratedId>,
     /// `true` if the request asks for an upgrade that is relayed.
     pub(in crate::proxy) upgrade: bool,
     /// Name for the Via field (`--via`), if configured.
@@ -81,9 +82,7 @@ pub(in crate::proxy) fn rewrite_request(
     }
     push_via(head.version, context.via, out);
     if let Some(id) = context.generated_id {
-        push(out, &[b"X-Request-ID: "]);
-        push_number(out, id);
-        push(out, &[b"\r\n"]);
+        push(out, &[b"X-Request-ID: ", id.as_bytes(), b"\r\n"]);
     }
     push_hop_by_hop(head, context.upgrade, out);
     push(out, &[b"\r\n"]);

@@ -4,6 +4,7 @@ mod replies;
 
 use super::fields::has_option;
 use super::*;
+use crate::proxy::generated_id::GeneratedId;
 use crate::wire::framing::{self, Body};
 use crate::wire::head::{self, Field, Fields, HeaderSlots, ResponseHeaderSlots, Version};
 use crate::wire::lenient::{self, Rewritten};
@@ -22,7 +23,7 @@ fn forwarded_by(text: &str, generated_id: Option<u32>, via: Option<&str>) -> Str
     let extra = RewriteContext {
         client,
         host: "here:5000",
-        generated_id,
+        generated_id: generated_id.map(GeneratedId::for_test),
         upgrade: asks_upgrade(&head),
         via,
     };

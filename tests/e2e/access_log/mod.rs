@@ -1,6 +1,7 @@
 //! The access log of the real program: a line for each request. Its file may be moved away, full,
 //! slow or missing, and no client is affected.
 
+mod correlation;
 mod cut;
 mod ends;
 mod gone;
@@ -46,6 +47,19 @@ impl Log {
         });
         assert_eq!(lines.len(), count, "{lines:?}");
         lines
+    }
+}
+
+impl Log {
+    /// Waits for this number of lines in any format.
+    #[track_caller]
+    fn expect_text(&self, count: usize) -> String {
+        let mut text = String::new();
+        eventually(TEST_TIMEOUT, &format!("{count} lines"), || {
+            text = std::fs::read_to_string(&self.0).unwrap_or_default();
+            text.matches('\n').count() >= count
+        });
+        text
     }
 }
 
