@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -26,16 +26,10 @@ use crate::{
 };
 use discovery::discover;
 use listeners::Listeners;
-use successor::{apply_handover, take_over, until_ready};
+use successor::{apply_handover, ready_or_left, take_over};
 
 /// Capacity of the queue of evidence to the fleet; evidence beyond it is dropped, being hints.
 const MAX_QUEUED_EVIDENCE: usize = 1024;
-/// Additional time for inherited replicas to answer, beyond their start timeout.
-const TAKEOVER_ANSWER_MARGIN: Duration = Duration::from_secs(5);
-/// Time limit to leave the fleet to the old process when a takeover is abandoned. Replicas that
-/// were started for it are removed.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Serves until a signal, a committed takeover, or the unexpected end of a part. `panics` receives
 /// the panics of tasks, each of which ends the program.
 pub(crate) fn serve(
@@ -114,8 +108,10 @@ impl Parts {
     fn start_threads(mut self, runtime: &Runtime) -> anyhow::Result<Supervisor> {
         let (config, ports) = (self.config, self.ports);
         let (addresses, duplicates) = (ports.addresses()?, ports.duplicate_descriptors()?);
-        let wanted = self.survey.wanted();
-        let seen = seen_from_host(&self.survey, addresses);
+        let (wanted, seen) = (
+            self.survey.wanted(),
+            seen_from_host(&self.survey, addresses),
+        );
         let first = self.survey.initial_roster();
         let (publisher, subscribers) = roster::channel(config.workers, first);
         let observer = publisher.observer();
@@ -136,10 +132,8 @@ impl Parts {
             cut: stop_receivers.cut,
         })?;
         if let Some(taken) = &self.taken {
-            let limit = config.start_timeout + TAKEOVER_ANSWER_MARGIN;
-            let hint = silence_hint(&config.replicas);
-            let signals = &mut self.signals;
-            fleet = ready_or_left(runtime, fleet, signals, taken, limit, hint)?;
+            let known = (config.start_timeout, &config.replicas);
+            fleet = ready_or_left(runtime, fleet, &mut self.signals, taken, known)?;
         }
         let known = ControlDeps {
             order_queue: queue,
@@ -174,6 +168,7 @@ impl Parts {
             control: ThreadGroup::new("the control port", [control]),
             stops,
             signals: self.signals,
+            reload: supervisor::Reload::new(addresses.control),
             panics: self.panics,
             handoff_server,
             roster: observer,
@@ -212,34 +207,6 @@ fn start_access_log(
     let (log, writer) = access_log::start(settings, Arc::clone(port))?;
     config.proxy.access_log = Some(log);
     Ok(Some(writer))
-}
-
-/// Waits until the inherited replicas have answered. On an error the fleet is left to the old
-/// process.
-fn ready_or_left(
-    runtime: &Runtime,
-    fleet: Fleet,
-    signals: &mut Signals,
-    taken: &Handoff,
-    limit: Duration,
-    hint: &str,
-) -> anyhow::Result<Fleet> {
-    match until_ready(runtime, &fleet, signals, taken, limit, hint) {
-        Ok(()) => Ok(fleet),
-        Err(err) => {
-            // A second error would hide the reason for the end.
-            let _ = runtime.block_on(fleet.leave(LEAVE_TIMEOUT));
-            Err(err)
-        }
-    }
-}
-
-/// Likely reason why inherited replicas do not answer.
-fn silence_hint(replicas: &ReplicaSource) -> &'static str {
-    match replicas {
-        ReplicaSource::Docker(_) => " (are --replica-port and --heartbeat-path as they were?)",
-        _ => "",
-    }
 }
 
 fn warn_if_admin_is_open(config: &Config) {

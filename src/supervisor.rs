@@ -26,9 +26,13 @@ use crate::shutdown;
 use crate::startup::{self, Addresses};
 use crate::takeover::{FleetState, HandoffRequest, HandoffServer};
 
+mod reload;
+mod service_manager;
 mod signals;
 mod stop_channels;
 
+pub(crate) use reload::Reload;
+use signals::SignalRequest;
 pub(crate) use signals::Signals;
 pub(crate) use stop_channels::{StopChannels, stop_channels};
 
@@ -53,6 +57,7 @@ pub(crate) struct Supervisor {
     pub(crate) control: ThreadGroup,
     pub(crate) stops: StopChannels<shutdown::Trigger>,
     pub(crate) signals: Signals,
+    pub(crate) reload: Reload,
     /// Panics that end the program.
     pub(crate) panics: mpsc::UnboundedReceiver<String>,
     /// Listener for a successor; `None` if no successor can take over.
@@ -79,6 +84,9 @@ impl Supervisor {
         let ready = async {
             // An error means that the fleet ended, which `fleet.ended()` reports.
             let complete = status.wait_for(|status| status.complete).await.is_ok();
+            if complete {
+                service_manager::ready();
+            }
             match ready_file.filter(|_| complete) {
                 Some(path) => startup::write_ready_file(&path, &addresses),
                 None => Ok(()),
@@ -88,6 +96,7 @@ impl Supervisor {
         let mut is_ready = false;
         let mut idle_status = self.fleet.status();
         let mut waiting: Option<PendingHandoff> = None;
+        tokio::spawn(service_manager::report_status(self.fleet.status()));
         let successor = loop {
             // Handle a takeover commit before a signal: the successor already serves.
             tokio::select! {
@@ -105,13 +114,17 @@ impl Supervisor {
                     }
                     HandoffRequest::Commit(pid) => break Some(pid),
                 },
-                () = self.signals.next_stop_signal() => {
-                    drop(waiting);
-                    break match &mut self.handoff_server {
-                        Some(server) => server.take_final_commit().await,
-                        None => None,
-                    };
-                }
+                request = self.signals.next() => match request {
+                    SignalRequest::Stop => {
+                        drop(waiting);
+                        break match &mut self.handoff_server {
+                            Some(server) => server.take_final_commit().await,
+                            None => None,
+                        };
+                    }
+                    SignalRequest::Reload => self.reload.begin(),
+                },
+                () = self.reload.failed() => {}
                 written = &mut ready, if !is_ready => {
                     is_ready = true;
                     written?;
@@ -136,6 +149,9 @@ impl Supervisor {
             server.close();
         }
         self.stops.readiness.cancel();
+        if successor.is_none() {
+            service_manager::stopping();
+        }
         let which = match successor {
             None => "a second signal",
             Some(pid) => {

@@ -33,6 +33,7 @@ mod e2e {
     mod retry;
     mod ring;
     mod ring_switch;
+    mod service_manager;
     mod services;
     mod signals;
     mod slow_guard;

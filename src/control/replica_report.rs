@@ -16,7 +16,7 @@ use crate::orders::{
 use crate::roster::ReplicaName;
 
 /// Column heads of the table.
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 9] = [
     "SEAT",
     "NAME",
     "STATE",
@@ -26,8 +26,10 @@ const COLUMNS: [&str; 10] = [
     "DEATHS",
     "HEARTBEAT",
     "IN_FLIGHT",
-    "VERSION",
 ];
+
+/// Head of the column that is there only if an order has changed the version of a replica.
+const VERSION_COLUMN: &str = "VERSION";
 
 /// Head of the last column, which is there only if a replica has a reason.
 const REASON_COLUMN: &str = "REASON";
@@ -93,12 +95,13 @@ fn table(fleet: &FleetSnapshot) -> Report {
     let (now, replicas) = (fleet.at, &fleet.all);
     let mut rows = vec![COLUMNS.map(str::to_owned).to_vec()];
     rows.extend(replicas.iter().map(|replica| cells(replica, now).to_vec()));
+    if fleet.has_other_versions {
+        let versions = replicas.iter().map(|replica| replica.version.as_deref());
+        add_column(&mut rows, VERSION_COLUMN, versions);
+    }
     if replicas.iter().any(|replica| replica.reason.is_some()) {
         let reasons = replicas.iter().map(|replica| replica.reason.as_deref());
-        let column = [Some(REASON_COLUMN)].into_iter().chain(reasons);
-        for (row, reason) in rows.iter_mut().zip(column) {
-            row.push(reason.unwrap_or("-").to_owned());
-        }
+        add_column(&mut rows, REASON_COLUMN, reasons);
     }
     let columns = rows.first().map_or(0, Vec::len);
     let widest = |at: usize| rows.iter().map(|row| row[at].chars().count()).max();
@@ -135,6 +138,18 @@ fn replacement_json(replacement: &ReplacementInfo) -> Value {
     })
 }
 
+/// Adds a column to the rows, of which the first has the heads.
+fn add_column<'a>(
+    rows: &mut [Vec<String>],
+    head: &'a str,
+    values: impl Iterator<Item = Option<&'a str>>,
+) {
+    let column = [Some(head)].into_iter().chain(values);
+    for (row, value) in rows.iter_mut().zip(column) {
+        row.push(value.unwrap_or("-").to_owned());
+    }
+}
+
 /// Returns the values of a replica in the order of [`COLUMNS`], with a dash for a missing value.
 fn cells(replica: &ReplicaInfo, now: SystemTime) -> [String; COLUMNS.len()] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
@@ -151,7 +166,6 @@ fn cells(replica: &ReplicaInfo, now: SystemTime) -> [String; COLUMNS.len()] {
         replica.deaths.to_string(),
         or_dash(heartbeat),
         replica.in_flight.to_string(),
-        or_dash(replica.version.clone()),
     ]
 }
 
@@ -161,6 +175,12 @@ fn to_lines(replica: &ReplicaInfo, now: SystemTime) -> Vec<String> {
     let mut lines: Vec<String> = named
         .map(|(column, cell)| format!("{} {cell}", column.to_ascii_lowercase()))
         .collect();
+    lines.extend(
+        replica
+            .version
+            .iter()
+            .map(|version| format!("version {version}")),
+    );
     lines.extend(
         replica
             .reason

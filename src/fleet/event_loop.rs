@@ -230,6 +230,7 @@ impl FleetLoop {
         FleetSnapshot {
             at: at + now.saturating_duration_since(started),
             all: infos.collect(),
+            has_other_versions: self.plan.has_other_versions(),
             replacement: self.plan.replacement(),
         }
     }

@@ -131,6 +131,7 @@ mod tests {
             let snapshot = FleetSnapshot {
                 at: std::time::SystemTime::UNIX_EPOCH,
                 all: Vec::new(),
+                has_other_versions: false,
                 replacement: None,
             };
             receiver

@@ -18,6 +18,8 @@ pub struct FleetSnapshot {
     pub at: SystemTime,
     /// By seat, standbys last.
     pub all: Vec<ReplicaInfo>,
+    /// `true` if an order has changed the version of a replica.
+    pub has_other_versions: bool,
     /// The replacement that is under way.
     pub replacement: Option<ReplacementInfo>,
 }

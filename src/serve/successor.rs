@@ -10,10 +10,16 @@ use anyhow::bail;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, timeout_at};
 
-use crate::config::Config;
+use crate::config::{Config, ReplicaSource};
 use crate::fleet::{self, Fleet, Ownership};
 use crate::supervisor::Signals;
 use crate::takeover::{self, Handoff, InstanceInfo};
+
+/// Additional time for inherited replicas to answer, beyond their start timeout.
+const TAKEOVER_ANSWER_MARGIN: Duration = Duration::from_secs(5);
+/// Time limit to leave the fleet to the old process when a takeover is abandoned. Replicas that
+/// were started for it are removed.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Requests the sockets of the running balancer, if `--takeover` is set and a balancer runs. Each
 /// of its workers needs a worker here.
@@ -71,13 +77,42 @@ pub(super) fn apply_handover(
     Ok(())
 }
 
+/// Waits until the inherited replicas have answered. On an error the fleet is left to the old
+/// process.
+pub(super) fn ready_or_left(
+    runtime: &Runtime,
+    fleet: Fleet,
+    signals: &mut Signals,
+    taken: &Handoff,
+    (start_timeout, replicas): (Duration, &ReplicaSource),
+) -> anyhow::Result<Fleet> {
+    let limit = start_timeout + TAKEOVER_ANSWER_MARGIN;
+    let hint = silence_hint(replicas);
+    match until_ready(runtime, &fleet, signals, taken, limit, hint) {
+        Ok(()) => Ok(fleet),
+        Err(err) => {
+            // A second error would hide the reason for the end.
+            let _ = runtime.block_on(fleet.leave(LEAVE_TIMEOUT));
+            Err(err)
+        }
+    }
+}
+
+/// Likely reason why inherited replicas do not answer.
+fn silence_hint(replicas: &ReplicaSource) -> &'static str {
+    match replicas {
+        ReplicaSource::Docker(_) => " (are --replica-port and --heartbeat-path as they were?)",
+        _ => "",
+    }
+}
+
 /// Waits until a replica has answered in every inherited seat. When the old process ends meanwhile,
 /// the fleet belongs to this process at once, and it serves in any case.
 ///
 /// # Errors
 /// When the time limit passes, or a signal arrived since the start: a takeover would only lead to a
 /// stop, after which no process serves.
-pub(super) fn until_ready(
+fn until_ready(
     runtime: &Runtime,
     fleet: &Fleet,
     signals: &mut Signals,

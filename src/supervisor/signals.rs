@@ -1,4 +1,5 @@
 //! Signals of the program: two request its end, and so does SIGHUP when the terminal was closed.
+//! SIGUSR2 requests a reload.
 //!
 //! The handlers are registered at construction: the first process of a container receives only
 //! signals that it handles (pid_namespaces(7)). A terminal and `timeout` send a signal twice, to
@@ -19,15 +20,17 @@ const SIGHUP_BIT: u64 = 1;
 
 /// Registered signal handlers.
 pub(crate) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-    /// `true` if SIGHUP reopens the access log, which the log's own thread does.
-    reopens: bool,
-    /// `true` if the end of the terminal ends the program.
-    follows_terminal: bool,
-    /// Time of the last signal that counted.
-    last: Option<Instant>,
+    stop: StopSignals,
+    reload: Signal,
+}
+
+/// Request of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SignalRequest {
+    /// End the program.
+    Stop,
+    /// Have a new process take over.
+    Reload,
 }
 
 impl Signals {
@@ -40,17 +43,49 @@ impl Signals {
         // Before the handler: `nohup` starts programs with SIGHUP ignored.
         let follows_terminal = has_terminal() && !ignores_hangup();
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            reopens,
-            follows_terminal,
-            last: None,
+            stop: StopSignals {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+                hangup: signal(SignalKind::hangup())?,
+                reopens,
+                follows_terminal,
+                last: None,
+            },
+            reload: signal(SignalKind::user_defined2())?,
         })
     }
 
     /// Waits for the next signal that requests the end of the program. Cancel safe.
     pub(crate) async fn next_stop_signal(&mut self) {
+        self.stop.next().await;
+    }
+
+    /// Waits for the next signal. Cancel safe.
+    pub(super) async fn next(&mut self) -> SignalRequest {
+        tokio::select! {
+            biased;
+            () = self.stop.next() => SignalRequest::Stop,
+            _ = self.reload.recv() => SignalRequest::Reload,
+        }
+    }
+}
+
+/// Handlers of the signals that request the end of the program.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    /// `true` if SIGHUP reopens the access log, which the log's own thread does.
+    reopens: bool,
+    /// `true` if the end of the terminal ends the program.
+    follows_terminal: bool,
+    /// Time of the last signal that counted.
+    last: Option<Instant>,
+}
+
+impl StopSignals {
+    /// Waits for the next signal that counts. Cancel safe.
+    async fn next(&mut self) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => {}

@@ -86,7 +86,7 @@ pub(crate) const IMPURE_MODULES: [&str; 8] = [
 ];
 
 /// Outside crates that only these files may name. A path that ends in `/` is a folder.
-pub(crate) const OWNERS: [(&str, &[&str]); 29] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 31] = [
     (
         "bollard",
         &[
@@ -142,6 +142,8 @@ pub(crate) const OWNERS: [(&str, &[&str]); 29] = [
     ("hyper", &["src/control/http/mod.rs"]),
     ("hyper_util", &["src/control/http/mod.rs"]),
     ("percent_encoding", &["src/control/http/request.rs"]),
+    ("listenfd", &["src/serve/listeners.rs"]),
+    ("sd_notify", &["src/supervisor/service_manager.rs"]),
     ("strsim", &["src/suggest.rs"]),
     ("uuid", &["src/proxy/generated_id.rs"]),
     (

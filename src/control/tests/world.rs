@@ -120,6 +120,7 @@ pub(super) fn snapshot(names: &[ReplicaName]) -> FleetSnapshot {
     FleetSnapshot {
         at: std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(100),
         all: replicas,
+        has_other_versions: false,
         replacement: None,
     }
 }

@@ -222,6 +222,15 @@ impl Plan {
         replica.and_then(|replica| replica.version.as_ref())
     }
 
+    /// Returns `true` if a replica in a seat, or new ones, run another version than the settings
+    /// say.
+    pub(super) fn has_other_versions(&self) -> bool {
+        let configured = self.state.policy.version.as_ref();
+        let versions = self.state.seats.versions();
+        let mut versions = versions.into_iter().chain(&self.state.version);
+        versions.any(|version| Some(version) != configured)
+    }
+
     /// Returns the progress of the replacement that is under way.
     pub(super) fn replacement(&self) -> Option<ReplacementInfo> {
         self.state.orders.rolling().map(RollingReplace::info)

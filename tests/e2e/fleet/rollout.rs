@@ -68,6 +68,7 @@ fn a_good_version_is_rolled_out_and_new_seats_run_it(engine: Engine) {
     let program = engine.start(&QUICK);
     let before = versions(&program);
     let good = version(engine, &["FAULTY_VERSION=2"]);
+    assert!(!program.command("show").contains("VERSION"));
     let plan = program.command(&format!("plan replace all {good}"));
     assert!(
         plan.contains("3 of 3 replicas are replaced, 1 at a time"),
@@ -85,6 +86,7 @@ fn a_good_version_is_rolled_out_and_new_seats_run_it(engine: Engine) {
             .all(|version| *version == after[0] && *version != before[0]),
         "{after:?}"
     );
+    assert!(program.command("show").contains("IN_FLIGHT  VERSION"));
     program.command("add 1 S4");
     assert_eq!(versions(&program)[3], after[0]);
     let metrics = metrics(&program);

@@ -19,6 +19,17 @@ use crate::roster::{ReplicaAddr, ReplicaName};
 /// Prefix of our own settings. They may hold a secret and are kept from replicas.
 const OWN_VARIABLE_PREFIX: &str = "RINGMASTER_";
 
+/// Variables by which a service manager speaks with this program (sd_notify(3)). A replica would
+/// speak in its place.
+const MANAGER_VARIABLES: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+];
+
 /// Shell prefix that runs a custom command and ends it when the pipe on its standard input closes.
 /// A second process of its group waits for that and kills the group. The bundled replica exits by
 /// itself.
@@ -92,7 +103,8 @@ impl Spawner {
             }
         };
         for (key, _) in std::env::vars_os() {
-            if key.to_string_lossy().starts_with(OWN_VARIABLE_PREFIX) {
+            let name = key.to_string_lossy();
+            if name.starts_with(OWN_VARIABLE_PREFIX) || MANAGER_VARIABLES.contains(&&*name) {
                 command.env_remove(key);
             }
         }
