@@ -112,8 +112,8 @@ impl Parts {
             self.survey.wanted(),
             seen_from_host(&self.survey, addresses),
         );
-        let first = self.survey.initial_roster();
-        let (publisher, subscribers) = roster::channel(config.workers, first);
+        let (publisher, subscribers) =
+            roster::channel(config.workers, self.survey.initial_roster());
         let observer = publisher.observer();
         let (queue, orders) = orders::order_queue();
         let (evidence, evidence_seen) = mpsc::channel(MAX_QUEUED_EVIDENCE);
@@ -160,8 +160,7 @@ impl Parts {
         startup::print_addresses(seen, &config.replicas, wanted);
         let handoff_server = start_handoff_server(ports.handoff, duplicates, &config.replicas)?;
         Ok(Supervisor {
-            // Child processes end with their parent, and fixed addresses have no fleet to hand
-            // over.
+            // Child processes end with their parent, and fixed addresses belong to no balancer.
             hands_over_fleet: matches!(config.replicas, ReplicaSource::Docker(_)),
             fleet,
             workers: ThreadGroup::new("a worker", workers),

@@ -37,6 +37,9 @@ impl CtlArgs {
             Some((last, words)) if last == "--json" => (words, true),
             _ => (&self.words[..], false),
         };
+        if let Some(at) = words.iter().position(|word| word == "--") {
+            return self.line_with_command(&self.words, at);
+        }
         let text = words.join(" ");
         if text.contains(['\n', '\r']) {
             return Err("a command is one line".to_owned());
@@ -55,6 +58,25 @@ impl CtlArgs {
                 .for_each(|command| command.push_str(" json"));
         }
         Ok(commands.join("; "))
+    }
+
+    /// Returns the line of a command with a shell command behind its word `--`. One word is a shell
+    /// command as it is, and several are quoted for the shell.
+    fn line_with_command(&self, words: &[String], at: usize) -> Result<String, String> {
+        let (before, command) = (&words[..at], &words[at + 1..]);
+        let command = match command {
+            [one] => one.clone(),
+            several => shlex::try_join(several.iter().map(String::as_str))
+                .map_err(|err| err.to_string())?,
+        };
+        let line = format!("{} -- {command}", before.join(" "));
+        if self.json {
+            return Err("--json does not go with a shell command".to_owned());
+        }
+        if line.contains([';', '\n', '\r']) {
+            return Err("a shell command here has no ';' and no line feed: use HTTP".to_owned());
+        }
+        Ok(line)
     }
 }
 
@@ -82,6 +104,21 @@ mod tests {
             line(true, &["rep;", "; events"]).as_deref(),
             Ok("rep json; events json")
         );
+    }
+
+    #[test]
+    fn a_shell_command_keeps_its_words() {
+        let replace =
+            |command: &[&str]| line(false, &[&["replace", "all", "--"], command].concat());
+        for (command, text) in [
+            (&["./a -v  2"][..], "replace all -- ./a -v  2"),
+            (&["./a", "--json"], "replace all -- ./a --json"),
+            (&["sh", "-c", "a  b"], "replace all -- sh -c 'a  b'"),
+        ] {
+            assert_eq!(replace(command).as_deref(), Ok(text));
+        }
+        assert!(replace(&["a; rm 1"]).is_err());
+        assert!(line(true, &["replace", "all", "--", "a"]).is_err());
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub(super) async fn plan(
 
 fn report(request: &ReplaceRequest, replicas: &[ReplicaInfo]) -> Result<Report, String> {
     let seats = seats_to_replace(&request.target, replicas)?;
+    if seats.iter().any(|replica| replica.version.is_none()) {
+        return Err("fixed backends are neither started nor stopped".to_owned());
+    }
     let mut lines = vec![format!("plan {request}")];
     let mut rows = Vec::new();
     for replica in &seats {
@@ -51,8 +54,9 @@ fn report(request: &ReplaceRequest, replicas: &[ReplicaInfo]) -> Result<Report, 
         seats.len(),
         seats_of(replicas).count()
     ));
+    let least_text = humantime::format_duration(least);
     lines.push(format!(
-        "it takes at least {least:?}, and the time of starts and of requests under way"
+        "it takes at least {least_text}, and the time of starts and of requests under way"
     ));
     lines.push("moved 0.00 % of the keys".to_owned());
     let message = json!({

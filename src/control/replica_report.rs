@@ -135,6 +135,7 @@ fn replacement_json(replacement: &ReplacementInfo) -> Value {
         "done": replacement.done,
         "total": replacement.total,
         "failures": replacement.failures,
+        "preparing": replacement.preparing,
     })
 }
 

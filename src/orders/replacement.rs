@@ -147,12 +147,22 @@ impl VersionRequest {
             _ if text.trim().is_empty() => "is empty".to_owned(),
             _ if text.len() > MAX_VERSION => format!("is longer than {MAX_VERSION} bytes"),
             _ if text.contains(char::is_control) => "has a control character".to_owned(),
-            Self::Image(image) if image.contains(char::is_whitespace) => "has a blank".to_owned(),
-            Self::Image(image) if image.starts_with('-') => "begins with a hyphen".to_owned(),
+            // The name becomes a part of a path of the engine's API.
+            Self::Image(image) if !is_image_name(image) => "is not the name of an image".to_owned(),
             _ => return Ok(()),
         };
         Err(OrderError::invalid(format!("{what} {refusal}")))
     }
+}
+
+/// Returns `true` for a name with an optional tag or digest, or an ID.
+fn is_image_name(image: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:@-".contains(&byte);
+    let begins = image
+        .as_bytes()
+        .first()
+        .is_some_and(u8::is_ascii_alphanumeric);
+    begins && image.bytes().all(is_allowed) && !image.contains("..")
 }
 
 impl fmt::Display for VersionRequest {
@@ -255,9 +265,13 @@ mod tests {
             (
                 image("-x"),
                 ReplaceOptions::default(),
-                "image begins with a hyphen",
+                "image is not the name of an image",
             ),
-            (image("a b"), ReplaceOptions::default(), "image has a blank"),
+            (
+                image("a b"),
+                ReplaceOptions::default(),
+                "image is not the name of an image",
+            ),
             (
                 image(&"a".repeat(4097)),
                 ReplaceOptions::default(),

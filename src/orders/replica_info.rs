@@ -37,11 +37,30 @@ pub struct ReplacementInfo {
     pub total: usize,
     /// Number of failures since it began, or since it turned back.
     pub failures: usize,
+    /// `true` while the version is looked up, which may mean a pull.
+    pub preparing: bool,
+}
+
+impl ReplacementInfo {
+    /// Returns the progress in a phrase: `replaced 1 of 3`.
+    #[must_use]
+    pub fn progress(&self) -> String {
+        let Self { done, total, .. } = self;
+        match self.back {
+            true if *total == 0 => "no seat had changed".to_owned(),
+            true => format!("brought back {done} of {total}"),
+            false => format!("replaced {done} of {total}"),
+        }
+    }
 }
 
 impl fmt::Display for ReplacementInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (done, total) = (self.done, self.total);
+        if self.preparing {
+            let version = self.version.as_deref().unwrap_or_default();
+            return write!(f, "looking up {version}, for {total} to replace");
+        }
         match (&self.version, self.back) {
             (_, true) => write!(
                 f,

@@ -100,7 +100,10 @@ pub(crate) const OWNERS: [(&str, &[&str]); 31] = [
         ],
     ),
     ("docker_credential", &["src/fleet/engine/docker/image.rs"]),
-    ("shlex", &["src/config/container_options.rs"]),
+    (
+        "shlex",
+        &["src/config/container_options.rs", "src/config/ctl.rs"],
+    ),
     ("clap_complete", &["src/manpages.rs"]),
     ("clap_mangen", &["src/manpages.rs"]),
     ("exmex", &["src/ring/expr.rs"]),

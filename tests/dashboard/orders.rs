@@ -154,7 +154,7 @@ fn another_version_is_rolled_out_stopped_and_brought_back() {
     program.event("replaced", 1);
     browser.click("#rollout-stop");
     let refused = message(&browser, "bad");
-    assert_eq!(refused, "stopped by order; replaced 0 of 2");
+    assert_eq!(refused, "stopped by order; replaced 1 of 2");
     browser.until("no progress", "document.getElementById('rollout').hidden");
     browser.until(
         "the version of seat 1",

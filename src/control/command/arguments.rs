@@ -24,6 +24,27 @@ impl From<String> for UsageError {
     }
 }
 
+/// Beginning of a shell command.
+const COMMAND_MARK: &str = " -- ";
+
+/// Splits a command into words. A shell command behind `--` is one word, as it is.
+pub(super) fn split_words(part: &str) -> Vec<&str> {
+    let (before, command) = match part.split_once(COMMAND_MARK) {
+        Some((before, command)) if takes_command(before) => (before, Some(command.trim())),
+        _ => (part, None),
+    };
+    let words = before.split_ascii_whitespace();
+    let command = command.into_iter().flat_map(|command| ["--", command]);
+    words.chain(command).collect()
+}
+
+/// Returns `true` for the beginning of a command that takes a shell command behind `--`.
+fn takes_command(before: &str) -> bool {
+    let mut words = before.split_ascii_whitespace();
+    let first = words.next();
+    first == Some("replace") || first == Some("plan") && words.next() == Some("replace")
+}
+
 /// Returns `value` if there are no words.
 pub(super) fn no_args<T>(words: &[&str], value: T) -> Result<T, UsageError> {
     words.is_empty().then_some(value).ok_or(UsageError::Usage)

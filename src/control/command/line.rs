@@ -2,7 +2,7 @@
 //!
 //! Pure. A line may hold several commands, and an error in one leaves the others valid.
 
-use super::arguments::UsageError;
+use super::arguments::{UsageError, split_words};
 use super::control_command::ControlCommand;
 use super::table::find_command;
 
@@ -26,7 +26,7 @@ pub fn parse(line: &[u8]) -> Result<Vec<ParsedCommand>, String> {
     let line = std::str::from_utf8(line).map_err(|_| "line is not UTF-8 text")?;
     let mut parts = line
         .split(';')
-        .map(|part| Vec::from_iter(part.split_ascii_whitespace()))
+        .map(split_words)
         .filter(|words| !words.is_empty());
     let mut commands: Vec<ParsedCommand> = parts
         .by_ref()
@@ -49,7 +49,9 @@ pub fn parse(line: &[u8]) -> Result<Vec<ParsedCommand>, String> {
 }
 
 fn parse_command(mut words: Vec<&str>) -> ParsedCommand {
-    let json = words.len() > 1 && words.last() == Some(&"json");
+    // The last word of a shell command is its own.
+    let is_shell = words.iter().rev().nth(1) == Some(&"--");
+    let json = words.len() > 1 && words.last() == Some(&"json") && !is_shell;
     if json {
         words.pop();
     }

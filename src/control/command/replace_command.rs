@@ -1,21 +1,22 @@
 //! The table entry of `replace`, and the parser of its words.
 
-use super::arguments::{UsageError, parse_int, parse_value};
+use super::arguments::{UsageError, parse_int, parse_value, split_words};
 use super::control_command::{CommandSpec, ControlCommand};
 use crate::orders::{Order, ReplaceOptions, ReplaceRequest, ReplaceTarget, VersionRequest};
 
 pub(super) const REPLACE: CommandSpec = CommandSpec {
     name: "replace",
-    usage: "replace NAME|N|all [VERSION]",
+    usage: "replace NAME|all [VERSION]",
     about: "start a successor in its seat, then stop it; all: seat by seat",
     more: &[
-        "VERSION is another image, or -- COMMAND for processes; it is pulled first if it is missing. N",
-        "replaces the N lowest seats by it, as a trial. Options before it: --parallel K seats at a time",
-        "(1); --monitor TIME that each new replica must live (5s); --max-failures K (1) of new replicas,",
-        "upon which the former versions come back. The answer comes when the old ones have finished their",
-        "requests and are gone. Without VERSION each seat keeps its own, and a failure ends the order.",
+        "VERSION is another image, or -- COMMAND for processes; it is pulled first if it is missing. A",
+        "number N for NAME replaces the N lowest seats by it, as a trial. Options before it:",
+        "--parallel K seats at a time (1); --monitor TIME that each new replica must live (5s);",
+        "--max-failures K (1) of new replicas, upon which the former versions come back. The answer comes",
+        "when the old ones have finished their requests and are gone. Without VERSION each seat keeps its",
+        "own, and a failure ends the order.",
         "'replace stop' ends it after the seats that are done; 'replace back' brings back the versions",
-        "from before it, or from before the last one.",
+        "from before it, or from before the last one. A shell command ends at ';' here: use HTTP for it.",
     ],
     read,
 };
@@ -36,7 +37,7 @@ pub(super) fn parse_replace(words: &[&str]) -> Result<ReplaceRequest, UsageError
     let [target, words @ ..] = words else {
         return Err(UsageError::Usage);
     };
-    if target.starts_with('-') {
+    if target.starts_with('-') || words.is_empty() && ["stop", "back"].contains(target) {
         return Err(UsageError::Usage);
     }
     let (options, version) = parse_options(words)?;
@@ -50,8 +51,8 @@ pub(super) fn parse_replace(words: &[&str]) -> Result<ReplaceRequest, UsageError
 /// # Errors
 /// A sentence about the word that is wrong, or the usage.
 pub(in crate::control) fn parse_replace_text(text: &str) -> Result<ReplaceRequest, String> {
-    let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    parse_replace(&words).map_err(|err| match err {
+    let line = format!("{} {text}", REPLACE.name);
+    parse_replace(&split_words(&line)[1..]).map_err(|err| match err {
         UsageError::Usage => format!("usage: {}", REPLACE.usage),
         UsageError::Reason(sentence) => sentence,
     })

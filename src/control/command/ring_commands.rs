@@ -2,9 +2,9 @@
 
 use super::arguments::{UsageError, no_args, parse_change, parse_value};
 use super::control_command::{CommandSpec, ControlCommand};
-use super::replace_command::parse_replace;
+use super::replace_command::{REPLACE, parse_replace};
 use crate::control::ring_query::{PlannedChange, RingQuery};
-use crate::orders::{ChangeKind, Order};
+use crate::orders::{ChangeKind, Order, ReplaceRequest};
 
 pub(super) const WHERE: CommandSpec = CommandSpec {
     name: "where",
@@ -67,13 +67,21 @@ pub(super) const PLAN: CommandSpec = CommandSpec {
             ["rm", n, names @ ..] => PlannedChange::Rm(parse_change(ChangeKind::Rm, n, names)?),
             ["ring", spec] => PlannedChange::Ring(parse_value(spec)?),
             ["bound", bound] => PlannedChange::Bound(parse_value(bound)?),
-            ["replace", words @ ..] => PlannedChange::Replace(parse_replace(words)?),
+            ["replace", words @ ..] => PlannedChange::Replace(plan_replace(words)?),
             _ => {
                 let usage = "usage: plan add N [NAME...] | rm N [NAME...] | ring SPEC | bound X | \
-                             replace NAME|N|all [VERSION]";
+                             replace NAME|all [VERSION]";
                 return Err(UsageError::Reason(usage.into()));
             }
         };
         Ok(ControlCommand::Query(RingQuery::Plan(change)))
     },
 };
+
+/// Parses the words behind `plan replace`, whose usage is that of `replace`.
+fn plan_replace(words: &[&str]) -> Result<ReplaceRequest, UsageError> {
+    parse_replace(words).map_err(|err| match err {
+        UsageError::Usage => UsageError::Reason(format!("usage: {}", REPLACE.usage)),
+        reason @ UsageError::Reason(_) => reason,
+    })
+}

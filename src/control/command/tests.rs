@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::control::ring_query::{PlannedChange, RingQuery};
-use crate::orders::{ChangeKind, ChangeRequest, Order, ReplaceRequest, ReplaceTarget};
+use crate::orders::{
+    ChangeKind, ChangeRequest, Order, ReplaceRequest, ReplaceTarget, VersionRequest,
+};
 use crate::roster::ReplicaName;
 
 fn parse_one(line: &str) -> Result<ControlCommand, String> {
@@ -93,6 +95,18 @@ fn a_replacement_is_parsed_with_its_version_and_its_pace() {
         ReplaceTarget::One("2".parse().unwrap())
     );
     assert_eq!(request("replace 2 a").target, ReplaceTarget::Lowest(2));
+    // A shell command is taken as it is, its last word too.
+    let command = |line: &str| match request(line).version {
+        Some(VersionRequest::Command(command)) => command,
+        other => panic!("{line}: {other:?}"),
+    };
+    for text in ["./a --format json", "sh -c 'a  b'", "a -- b"] {
+        assert_eq!(command(&format!("replace all -- {text}")), text);
+        assert_eq!(
+            command(&format!("replace all --parallel 2 --  {text} ")),
+            text
+        );
+    }
     let stop = parse_one("replace stop");
     assert_eq!(stop, Ok(ControlCommand::Order(Order::StopReplace)));
     let back = parse_one("replace back");
@@ -147,13 +161,13 @@ fn an_error_is_a_sentence() {
         ("scale +1", "N is not a whole number"),
         ("scale all", "N is not a whole number"),
         ("scale 99999999999999999999", "N is not a whole number"),
-        ("replace", "usage: replace NAME|N|all [VERSION]"),
-        ("replace all a b", "usage: replace NAME|N|all [VERSION]"),
-        ("replace all -x", "usage: replace NAME|N|all [VERSION]"),
-        ("replace -- a", "usage: replace NAME|N|all [VERSION]"),
+        ("replace", "usage: replace NAME|all [VERSION]"),
+        ("replace all a b", "usage: replace NAME|all [VERSION]"),
+        ("replace all -x", "usage: replace NAME|all [VERSION]"),
+        ("replace -- a", "usage: replace NAME|all [VERSION]"),
         (
             "replace all --parallel",
-            "usage: replace NAME|N|all [VERSION]",
+            "usage: replace NAME|all [VERSION]",
         ),
         (
             "replace all --parallel x a",
@@ -169,6 +183,8 @@ fn an_error_is_a_sentence() {
         ),
         ("replace all --", "command is empty"),
         ("replace 0 a", "n is not a positive integer"),
+        ("replace all a?x=", "image is not the name of an image"),
+        ("plan replace stop", "usage: replace NAME|all [VERSION]"),
         ("drain", "usage: drain NAME"),
         ("ready S1 S2", "usage: ready NAME"),
         ("auth", "usage: auth TOKEN"),

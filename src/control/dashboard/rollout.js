@@ -14,11 +14,12 @@ const back = document.getElementById("rollout-back");
 export function showRollout(replacement) {
   line.hidden = !replacement;
   if (!replacement) return void setText(failure, "");
-  const { version, back: goesBack, done, total, failures } = replacement;
+  const { version, back: goesBack, done, total, failures, preparing } = replacement;
+  back.hidden = goesBack || !version || preparing;
+  if (preparing) return void setText(text, `Looking up ${version}, for ${total} to replace`);
   const what = goesBack ? "Bringing the former versions back" : version ? `Replacing by ${version}` : "Replacing";
   const failed = failures ? `, ${failures} failure${failures === 1 ? "" : "s"}` : "";
   setText(text, `${what}: ${done} of ${total} done${failed}`);
-  back.hidden = goesBack || !version;
 }
 
 /** Sends the order of a button. Its effect shows in the line, only a refusal is told. */

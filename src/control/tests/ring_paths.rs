@@ -56,7 +56,7 @@ fn paths_answer_as_their_commands() {
             "/plan?replace=all&names=S4",
             "names go with add and rm alone",
         ),
-        ("/plan?replace=", "usage: replace NAME|N|all [VERSION]"),
+        ("/plan?replace=", "usage: replace NAME|all [VERSION]"),
         (
             "/plan?replace=9%20app:2",
             "cannot replace 9 replicas: there are only 3",

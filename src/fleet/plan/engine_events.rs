@@ -97,20 +97,21 @@ fn start_failed(state: &mut PlanState, id: ReplicaId, why: String) {
         return standby::start_failed(state, id, &why);
     };
     let (name, now) = (replica.name.clone(), state.now);
+    let version = replica.version.clone();
     if let Some(record) = state.seats.get_mut(seat) {
         record.successor = None;
-        // A seat whose holder still serves does not wait for a successor.
-        if !record.is_filled() {
+        // A seat whose holder still serves does not wait for a successor, nor does one of which
+        // another version has failed.
+        if !record.is_filled() && version == record.version {
             record.backoff.record_failure(now);
             record.failure = Some(format!("{name}: {why}"));
         }
     }
     state.record(EventKind::Failed, seat, name.clone(), why.clone());
     state.remove(id, StopMode::Kill);
-    if state.orders.is_replacing(seat)
-        && let Some(rolling) = state.orders.rolling_mut()
-    {
-        rolling.record_failure(format!("could not start {name}: {why}"));
+    if let Some(rolling) = state.orders.rolling_mut() {
+        let sentence = format!("could not start {name}: {why}");
+        rolling.record_failed_start(seat, version.as_ref(), sentence, now);
     }
 }
 

@@ -36,30 +36,31 @@ impl VersionHistory {
 /// Versions from before a replacement: of the fleet, and of the seats that it was to replace.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FormerVersions {
+    /// Version of the fleet, which the replacement of all seats changes.
     fleet: Option<Version>,
+    is_fleet_wide: bool,
     seats: BTreeMap<Seat, Version>,
 }
 
 impl FormerVersions {
     /// Versions that new seats and standbys, and these seats, are to run at present.
+    /// `is_fleet_wide`: the replacement also changes what new seats run.
     pub(super) fn new(
         fleet: Option<Version>,
+        is_fleet_wide: bool,
         seats: impl Iterator<Item = (Seat, Version)>,
     ) -> Self {
         Self {
             fleet,
+            is_fleet_wide,
             seats: seats.collect(),
         }
     }
 
-    /// Returns the seats.
-    pub(super) fn seats(&self) -> impl Iterator<Item = Seat> {
-        self.seats.keys().copied()
-    }
-
-    /// Returns the former version of a seat.
+    /// Returns the former version of a seat: of one that was added later, that of the fleet.
     pub(super) fn version(&self, seat: Seat) -> Option<&Version> {
-        self.seats.get(&seat)
+        let of_fleet = || self.fleet.as_ref().filter(|_| self.is_fleet_wide);
+        self.seats.get(&seat).or_else(of_fleet)
     }
 
     /// Returns the former version of new seats and standbys.

@@ -27,6 +27,7 @@ mod probe_failure;
 mod probe_types;
 mod replace;
 mod replace_outcome;
+mod replace_step;
 mod replace_steps;
 mod replacement;
 mod replica;
@@ -59,7 +60,6 @@ use crate::ring::{RingError, Seat};
 use crate::roster::{ReplicaId, ReplicaName};
 pub(super) use probe_types::{MissReason, ProbeEvent, ProbeWording, Refusal};
 use replica::Replica;
-use rolling_replace::RollingReplace;
 use seat::SeatRecord;
 use state::PlanState;
 pub(super) use types::{
@@ -181,7 +181,7 @@ impl Plan {
             drained: state.seats.drained_count(),
             standbys: replicas().filter(|replica| replica.is_warm()).count(),
             versions: state.seats.versions().len(),
-            replacing: state.orders.rolling().is_some(),
+            replacing: state.orders.replacement().is_some(),
             owned_elsewhere: !state.handover.is_owned(),
             busy: state.orders.is_active() || is_moving,
             complete: state.seats.has_all_first_answers(),
@@ -233,7 +233,7 @@ impl Plan {
 
     /// Returns the progress of the replacement that is under way.
     pub(super) fn replacement(&self) -> Option<ReplacementInfo> {
-        self.state.orders.rolling().map(RollingReplace::info)
+        self.state.orders.replacement()
     }
 
     /// Returns `true` if the address of `id` is known, so that it already runs.

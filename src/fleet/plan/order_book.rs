@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::rolling_replace::RollingReplace;
 use super::types::OrderId;
-use crate::orders::{MAX_QUEUED_ORDERS, Order, OrderError, ReplaceRequest};
+use crate::orders::{MAX_QUEUED_ORDERS, Order, OrderError, ReplaceRequest, ReplacementInfo};
 use crate::ring::{Ring, Seat};
 use crate::roster::ReplicaId;
 
@@ -31,6 +31,7 @@ pub(super) enum ActiveOrder {
     Prepare {
         order_id: OrderId,
         request: ReplaceRequest,
+        seats: Vec<Seat>,
     },
     /// Complete when every seat was replaced, or too many successors have failed.
     Replace(RollingReplace),
@@ -85,6 +86,33 @@ impl OrderBook {
         match self.active {
             Some(_) => None,
             None => self.queue.pop_front(),
+        }
+    }
+
+    /// Removes the waiting replacements and returns the ids of their orders.
+    pub(super) fn take_replacements(&mut self) -> Vec<OrderId> {
+        let is_replacement = |queued: &QueuedOrder| matches!(queued.order, Order::Replace(_));
+        let (taken, kept) = std::mem::take(&mut self.queue)
+            .into_iter()
+            .partition(is_replacement);
+        self.queue = kept;
+        let taken: VecDeque<QueuedOrder> = taken;
+        taken.into_iter().map(|queued| queued.order_id).collect()
+    }
+
+    /// Returns the progress of the active replacement, or of its preparation.
+    pub(super) fn replacement(&self) -> Option<ReplacementInfo> {
+        match &self.active {
+            Some(ActiveOrder::Replace(rolling)) => Some(rolling.info()),
+            Some(ActiveOrder::Prepare { request, seats, .. }) => Some(ReplacementInfo {
+                version: request.version.as_ref().map(ToString::to_string),
+                back: false,
+                done: 0,
+                total: seats.len(),
+                failures: 0,
+                preparing: true,
+            }),
+            _ => None,
         }
     }
 

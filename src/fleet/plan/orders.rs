@@ -26,16 +26,15 @@ pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
         OrderError::invalid("fixed backends are neither started nor stopped")
     } else if state.orders.is_closed() {
         OrderError::stopping()
-    } else if !state.handover.is_owned() {
-        handover_error()
-    } else if state.orders.is_full() {
-        OrderError::queue_full()
     } else {
-        return match interrupt(state, order_id, &order) {
-            Ok(true) => {}
-            Ok(false) => state.orders.enqueue(QueuedOrder { order_id, order }),
-            Err(refusal) => state.effects.answer(order_id, Err(refusal)),
-        };
+        // A full queue does not keep an operator from stopping what is under way.
+        match interrupt(state, order_id, &order) {
+            Ok(true) => return,
+            Err(refusal) => refusal,
+            Ok(false) if !state.handover.is_owned() => handover_error(),
+            Ok(false) if state.orders.is_full() => OrderError::queue_full(),
+            Ok(false) => return state.orders.enqueue(QueuedOrder { order_id, order }),
+        }
     };
     state.effects.answer(order_id, Err(refusal));
 }
@@ -49,7 +48,9 @@ fn interrupt(state: &mut PlanState, order_id: OrderId, order: &Order) -> Result<
             state.answer_with_list(order_id);
             Ok(true)
         }
-        Order::ReplaceBack => replace::turn_back_active(state, order_id),
+        Order::ReplaceBack if state.handover.is_owned() => {
+            replace::turn_back_active(state, order_id)
+        }
         _ => Ok(false),
     }
 }
@@ -144,6 +145,7 @@ pub(super) fn close(state: &mut PlanState) {
         }
         Some(ActiveOrder::Replace(rolling)) => {
             replace_outcome::withdraw(state, &rolling, "ringmaster is stopping");
+            replace_outcome::record_stop(state, &rolling, "ringmaster is stopping");
             rolling.order_ids().collect()
         }
     };

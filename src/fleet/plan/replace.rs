@@ -15,7 +15,9 @@ use std::time::Duration;
 use super::former_versions::FormerVersions;
 use super::order_book::ActiveOrder;
 use super::replace_outcome::{record, steps_back, turn_back, withdraw};
-use super::rolling_replace::{ReplaceStep, RollingReplace};
+use super::replace_step::ReplaceStep;
+use super::replace_steps::has_taken;
+use super::rolling_replace::RollingReplace;
 use super::seat::SeatRecord;
 use super::state::PlanState;
 use super::types::{Action, OrderId};
@@ -43,12 +45,15 @@ pub(super) fn begin(
     let seats = target_seats(state, &request.target)?;
     if let Some(version) = request.version.clone() {
         state.effects.push(Action::Prepare(order_id, version));
-        return Ok(ActiveOrder::Prepare { order_id, request });
+        return Ok(ActiveOrder::Prepare {
+            order_id,
+            request,
+            seats,
+        });
     }
-    let steps = seats.into_iter().map(|seat| ReplaceStep {
-        seat,
-        holder: state.seats.get(seat).and_then(SeatRecord::holder_id),
-        version: None,
+    let steps = seats.into_iter().map(|seat| {
+        let holder = state.seats.get(seat).and_then(SeatRecord::holder_id);
+        ReplaceStep::new(seat, holder, None)
     });
     let rolling = RollingReplace::by_same(order_id, request.pace, steps.collect());
     Ok(ActiveOrder::Replace(rolling))
@@ -61,19 +66,23 @@ pub(super) fn prepared(
     prepared_for: OrderId,
     version: Result<Version, String>,
 ) {
-    let request = match state.orders.take_active() {
-        Some(ActiveOrder::Prepare { order_id, request }) if order_id == prepared_for => request,
+    let (request, seats) = match state.orders.take_active() {
+        Some(ActiveOrder::Prepare {
+            order_id,
+            request,
+            seats,
+        }) if order_id == prepared_for => (request, seats),
         other => return state.orders.set_active(other),
     };
-    let begun = version
-        .map_err(OrderError::unavailable)
-        .and_then(|version| {
-            let seats = target_seats(state, &request.target)?;
-            Ok(begin_rollout(state, prepared_for, &request, seats, version))
-        });
-    match begun {
-        Ok(rolling) => state.orders.set_active(Some(ActiveOrder::Replace(rolling))),
-        Err(refusal) => state.effects.answer(prepared_for, Err(refusal)),
+    match version {
+        Ok(version) => {
+            let rolling = begin_rollout(state, prepared_for, &request, seats, version);
+            state.orders.set_active(Some(ActiveOrder::Replace(rolling)));
+        }
+        Err(why) => {
+            let refusal = OrderError::unavailable(why);
+            state.effects.answer(prepared_for, Err(refusal));
+        }
     }
 }
 
@@ -89,14 +98,12 @@ fn begin_rollout(
         Some((*seat, record.version.clone()?))
     };
     let present = seats.iter().filter_map(version_of);
-    let former = FormerVersions::new(state.version.clone(), present);
-    state.former.push(former);
     let is_fleet_wide = request.target == ReplaceTarget::All;
-    let steps = seats.into_iter().map(|seat| ReplaceStep {
-        seat,
-        holder: None,
-        version: Some(version.clone()),
-    });
+    let former = FormerVersions::new(state.version.clone(), is_fleet_wide, present);
+    state.former.push(former);
+    let steps = seats
+        .into_iter()
+        .map(|seat| ReplaceStep::new(seat, None, Some(version.clone())));
     let steps: VecDeque<_> = steps.collect();
     let total = steps.len();
     let by = order_id;
@@ -145,7 +152,7 @@ pub(super) fn begin_back(
     let former = state.former.last().cloned().ok_or_else(|| {
         OrderError::invalid("there is no replacement by another version to take back")
     })?;
-    let steps = steps_back(state, &former, former.seats());
+    let steps = steps_back(state, &former, state.seats.wanted_seats());
     let rolling = RollingReplace::back(order_id, BACK_PACE, steps);
     let reason = "by order".to_owned();
     record(
@@ -163,6 +170,7 @@ pub(super) fn begin_back(
 /// # Errors
 /// When there is none.
 pub(super) fn stop(state: &mut PlanState, by: OrderId) -> Result<(), OrderError> {
+    refuse_waiting(state);
     match state.orders.take_active() {
         Some(ActiveOrder::Prepare { order_id, .. }) => {
             let refusal = OrderError::unavailable("stopped by order; nothing was replaced");
@@ -171,8 +179,9 @@ pub(super) fn stop(state: &mut PlanState, by: OrderId) -> Result<(), OrderError>
         }
         Some(ActiveOrder::Replace(mut rolling)) => {
             withdraw(state, &rolling, "the replacement was stopped");
+            rolling.complete_steps(|step| has_taken(state, step));
             rolling.fail("stopped by order");
-            let progress = rolling.progress();
+            let progress = rolling.info().progress();
             record(state, &rolling, RolloutStage::Stopped, progress, Some(by));
             state.orders.set_active(Some(ActiveOrder::Replace(rolling)));
             Ok(())
@@ -181,6 +190,14 @@ pub(super) fn stop(state: &mut PlanState, by: OrderId) -> Result<(), OrderError>
             state.orders.set_active(other);
             Err(OrderError::invalid("no replacement is under way"))
         }
+    }
+}
+
+/// Refuses the replacements that wait: an operator who stops one does not want the next.
+fn refuse_waiting(state: &mut PlanState) {
+    for order_id in state.orders.take_replacements() {
+        let refusal = OrderError::unavailable("stopped by order; nothing was replaced");
+        state.effects.answer(order_id, Err(refusal));
     }
 }
 
@@ -201,23 +218,24 @@ pub(super) fn turn_back_active(
         }
         Some(ActiveOrder::Replace(mut rolling)) if rolling.version().is_some() => {
             rolling.join_back(order_id);
+            refuse_waiting(state);
             let reason = "taken back by order".to_owned();
             turn_back(state, &mut rolling, reason, Some(order_id));
             state.orders.set_active(Some(ActiveOrder::Replace(rolling)));
             Ok(true)
         }
         other => {
-            let is_replacement = matches!(
-                other,
-                Some(ActiveOrder::Replace(_) | ActiveOrder::Prepare { .. })
-            );
+            let refusal = match other {
+                Some(ActiveOrder::Prepare { .. }) => {
+                    Some("no version has changed yet; 'replace stop' ends the replacement")
+                }
+                Some(ActiveOrder::Replace(_)) => {
+                    Some("the replacement under way changes no version; 'replace stop' ends it")
+                }
+                _ => None,
+            };
             state.orders.set_active(other);
-            match is_replacement {
-                true => Err(OrderError::invalid(
-                    "no version has changed yet; 'replace stop' ends the replacement",
-                )),
-                false => Ok(false),
-            }
+            refusal.map_or(Ok(false), |sentence| Err(OrderError::invalid(sentence)))
         }
     }
 }

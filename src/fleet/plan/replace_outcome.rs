@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::former_versions::FormerVersions;
-use super::rolling_replace::{ReplaceStep, RollingReplace};
+use super::replace_step::ReplaceStep;
+use super::rolling_replace::RollingReplace;
 use super::seat::SeatRecord;
 use super::standby;
 use super::state::PlanState;
@@ -36,30 +37,25 @@ pub(super) fn turn_back(
     record(state, rolling, RolloutStage::TurnedBack, why, by);
 }
 
-/// Gives these seats their former versions, and returns the steps for those whose holders run
-/// another one.
+/// Returns the steps for those of these seats that run, or are to run, another version than before.
 pub(super) fn steps_back(
-    state: &mut PlanState,
+    state: &PlanState,
     former: &FormerVersions,
-    seats: impl Iterator<Item = Seat>,
+    seats: impl IntoIterator<Item = Seat>,
 ) -> VecDeque<ReplaceStep> {
     let step = |seat| {
-        let version = former.version(seat)?.clone();
-        let record = state.seats.get_mut(seat)?;
-        record.version = Some(version.clone());
-        let runs = record.holder.as_ref()?.version.as_ref();
-        (runs != Some(&version)).then(|| ReplaceStep {
-            seat,
-            holder: record.holder_id(),
-            version: Some(version),
-        })
+        let (version, record) = (former.version(seat)?, state.seats.get(seat)?);
+        let holder = record.holder.as_ref();
+        let runs = holder.map_or(record.version.as_ref(), |holder| holder.version.as_ref());
+        let is_other = runs != Some(version) || record.version.as_ref() != Some(version);
+        is_other.then(|| ReplaceStep::back(seat, version.clone()))
     };
-    seats.filter_map(step).collect()
+    seats.into_iter().filter_map(step).collect()
 }
 
 /// Ends a replacement whose steps are all done.
 pub(super) fn succeed(state: &mut PlanState, rolling: &mut RollingReplace) {
-    let progress = rolling.progress();
+    let progress = rolling.info().progress();
     if rolling.goes_back() {
         if let Some(former) = state.former.pop() {
             state.version = former.into_fleet_version();
@@ -85,6 +81,12 @@ pub(super) fn withdraw(state: &mut PlanState, rolling: &RollingReplace, reason: 
             state.cancel_successor(step.seat, reason);
         }
     }
+}
+
+/// Records that a replacement ends where it is, for this reason.
+pub(super) fn record_stop(state: &mut PlanState, rolling: &RollingReplace, why: &str) {
+    let reason = format!("{why}, {}", rolling.info().progress());
+    record(state, rolling, RolloutStage::Stopped, reason, None);
 }
 
 /// Records the stage of a replacement by another version.

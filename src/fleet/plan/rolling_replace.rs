@@ -6,23 +6,14 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::replace_step::ReplaceStep;
 use super::types::OrderId;
 use crate::fleet::version::Version;
 use crate::orders::{OrderError, OrderResult, ReplacePace, ReplacementInfo};
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
-
-/// Seat to be replaced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ReplaceStep {
-    pub(super) seat: Seat,
-    /// Holder that is to leave: at the order, or, for another version, when the step begins.
-    pub(super) holder: Option<ReplicaId>,
-    /// Version that the seat is to run; `None`: the one that it runs.
-    pub(super) version: Option<Version>,
-}
 
 /// Replacement of some seats, a few at a time.
 #[derive(Debug)]
@@ -162,8 +153,31 @@ impl RollingReplace {
         self.pending.is_empty() && self.current.is_empty()
     }
 
-    /// Records a failure.
-    pub(super) fn record_failure(&mut self, why: String) {
+    /// Records that a replica of this version did not start in `seat`. It is a failure if this
+    /// replacement works on the seat, or has and monitors it.
+    pub(super) fn record_failed_start(
+        &mut self,
+        seat: Seat,
+        version: Option<&Version>,
+        why: String,
+        now: Instant,
+    ) {
+        let is_monitored = !self.monitor().is_zero();
+        let mut current = self.current.iter_mut();
+        if let Some(step) = current.find(|step| step.seat == seat && step.wants(version)) {
+            step.backoff.record_failure(now);
+            self.record_failure(why);
+        } else if is_monitored
+            && self
+                .done
+                .iter()
+                .any(|step| step.seat == seat && step.wants(version))
+        {
+            self.record_failure(why);
+        }
+    }
+
+    fn record_failure(&mut self, why: String) {
         self.failures += 1;
         self.last_failure = why;
     }
@@ -192,7 +206,7 @@ impl RollingReplace {
     /// Turns back for this reason. Returns the steps that have begun; those to bring the former
     /// versions back follow by [`Self::go_back`].
     pub(super) fn turn_back(&mut self, why: String) -> Vec<ReplaceStep> {
-        let progress = self.progress();
+        let progress = self.info().progress();
         self.turned_back = Some(format!("{why}; {progress}"));
         self.failures = 0;
         self.pending.clear();
@@ -227,7 +241,7 @@ impl RollingReplace {
 
     /// Ends the replacement for this reason. Every seat keeps what it has.
     pub(super) fn fail(&mut self, why: &str) {
-        let progress = self.progress();
+        let progress = self.info().progress();
         let sentence = match &self.turned_back {
             Some(first) if self.order_id.is_some() => {
                 format!("{first}; rolling back failed: {why}; {progress}")
@@ -238,16 +252,6 @@ impl RollingReplace {
         self.results = Some((Err(refusal.clone()), Err(refusal)));
     }
 
-    /// Returns the progress in a phrase: `replaced 1 of 3`.
-    pub(super) fn progress(&self) -> String {
-        let ReplacementInfo { done, total, .. } = self.info();
-        match self.goes_back() {
-            true if total == 0 => "no seat had changed".to_owned(),
-            true => format!("brought back {done} of {total}"),
-            false => format!("replaced {done} of {total}"),
-        }
-    }
-
     /// Describes the progress.
     pub(super) fn info(&self) -> ReplacementInfo {
         ReplacementInfo {
@@ -256,6 +260,7 @@ impl RollingReplace {
             done: self.done.len(),
             total: self.pending.len() + self.current.len() + self.done.len(),
             failures: self.failures,
+            preparing: false,
         }
     }
 

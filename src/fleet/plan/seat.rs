@@ -44,6 +44,8 @@ pub(super) struct SeatRecord {
     pub(super) down_since: Option<Instant>,
     /// Time since which its holder is up.
     pub(super) up_since: Option<Instant>,
+    /// Time since which its holder is up and was never suspect.
+    pub(super) steady_since: Option<Instant>,
     /// `true` if an order to the former balancer drained its first holder.
     pub(super) begins_drained: bool,
     /// `true` if it served the balancer that is being taken over.
@@ -72,6 +74,7 @@ impl SeatRecord {
             backoff: Backoff::default(),
             down_since: None,
             up_since: None,
+            steady_since: None,
             begins_drained: false,
             inherited: false,
             awaits_first_answer: false,
@@ -135,6 +138,7 @@ impl SeatRecord {
     /// Records that its holder answers, for the first time or again.
     pub(super) fn holder_answers(&mut self, now: Instant) {
         self.up_since = Some(now);
+        self.steady_since = Some(now);
         self.down_since = None;
         self.backoff.allow_now();
         self.failure = None;

@@ -1,6 +1,7 @@
 //! Table of the seats.
 
 use std::collections::{BTreeSet, HashSet};
+use std::time::Instant;
 
 use super::seat::SeatRecord;
 use crate::fleet::engine::{ExitReport, VacantSeats};
@@ -84,9 +85,13 @@ impl SeatTable {
 
     /// Sets the health of the holder `id`. Returns `true` if the roster shows the difference: a
     /// seat that is being removed is no longer in the roster.
-    pub(super) fn set_health(&mut self, id: ReplicaId, health: Health) -> bool {
+    pub(super) fn set_health(&mut self, id: ReplicaId, health: Health, now: Instant) -> bool {
         let Some(record) = self.held_by_mut(id) else {
             return false;
+        };
+        record.steady_since = match health {
+            Health::Up => record.steady_since.or(Some(now)),
+            _ => None,
         };
         let leaving = record.leaving;
         record.holder.as_mut().is_some_and(|holder| {

@@ -51,7 +51,8 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
     }
     .to_owned();
     if let Some(version) = version.filter(|version| Some(version) != former.version.as_ref()) {
-        reason += &format!(", now {version}");
+        let comma = if reason.is_empty() { "" } else { ", " };
+        reason += &format!("{comma}now {version}");
     }
     let mut event = state.event(EventKind::Replaced, seat, name.clone(), reason.clone());
     event.before = Some(former.name);

@@ -82,6 +82,11 @@ pub(super) fn promote(state: &mut PlanState, seat: Seat) -> bool {
     true
 }
 
+/// Returns `true` if a standby can be promoted to `seat`.
+pub(super) fn has_fit(state: &PlanState, seat: Seat) -> bool {
+    state.handover.is_owned() && fittest(state, seat).is_some()
+}
+
 /// Returns the standby of the version of `seat` with the fewest missed heartbeats, and of these the
 /// oldest.
 fn fittest(state: &PlanState, seat: Seat) -> Option<(ReplicaId, ReplicaAddr)> {

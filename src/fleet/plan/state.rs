@@ -119,7 +119,7 @@ impl PlanState {
 
     /// Sets the health of a replica that holds a seat, in the roster too.
     pub(super) fn set_health(&mut self, id: ReplicaId, health: Health) {
-        let changed = self.seats.set_health(id, health);
+        let changed = self.seats.set_health(id, health, self.now);
         self.effects.publish_if(changed);
     }
 

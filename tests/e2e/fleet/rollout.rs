@@ -185,6 +185,6 @@ fn a_trial_replaces_the_lowest_seats_and_a_stop_keeps_what_is_done(engine: Engin
     let stopped = program.command("replace stop");
     assert!(stopped.starts_with("N 3\n"), "{stopped}");
     let answer = String::from_utf8(order.rest()).expect("text");
-    assert_eq!(answer, "ERR stopped by order; replaced 0 of 3\n\n");
+    assert_eq!(answer, "ERR stopped by order; replaced 1 of 3\n\n");
     assert_eq!(versions(&program).len(), 3);
 }

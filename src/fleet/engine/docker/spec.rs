@@ -116,7 +116,8 @@ impl ContainerTemplate {
         labels.insert(SEAT_LABEL.to_owned(), label);
         labels.insert(NAME_LABEL.to_owned(), name.to_string());
         labels.insert(IMAGE_LABEL.to_owned(), image.name.clone());
-        if *image != self.image {
+        // A name that was moved is no other image.
+        if image.name != self.image.name {
             labels.insert(INSTEAD_OF_LABEL.to_owned(), self.image.name.clone());
         }
         let endpoint = EndpointSettings {

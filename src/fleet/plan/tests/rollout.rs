@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::super::*;
 use super::bench::*;
-use crate::fleet::engine::{EngineEvent, Management, StopMode};
+use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::rollout_event::RolloutStage;
-use crate::orders::{Order, OrderError};
+use crate::orders::{self, Order, OrderError};
+use crate::roster::Health;
 
 /// Lets the replica `new` answer, and the one that it replaces, `old`, end.
 fn takes_over(bench: &mut Bench, new: ReplicaId, old: ReplicaId) {
@@ -173,25 +174,75 @@ fn a_death_after_the_monitored_time_is_an_ordinary_one() {
 }
 
 #[test]
-fn fewer_failures_than_the_limit_are_tried_again() {
+fn fewer_failures_than_the_limit_are_tried_again_after_a_delay() {
     let mut bench = Bench::up(1);
     let mut order = request("all");
     order.pace.max_failures = 3;
     bench.order(Order::Replace(order));
     bench.feed(Input::Prepared(OrderId(1), Ok(version("v2"))));
-    for _ in 0..2 {
-        let new = bench.started()[0];
+    let mut new = bench.started()[0];
+    for delay in [SEC / 2, SEC] {
         bench.fails(new);
-        assert_eq!(bench.started().len(), 1, "another attempt");
-        bench.feed(Input::Engine(EngineEvent::Removed { id: new }));
-        bench.did = vec![Action::Start(ReplicaId(new.0 + 1), None, name("x"))];
+        assert!(bench.started().is_empty(), "not at once");
+        bench.gone(new);
+        assert_eq!(bench.plan.deadline(), Some(bench.now + delay));
+        bench.after(delay);
+        new = bench.started()[0];
     }
     let progress = bench.plan.replacement().unwrap().to_string();
     assert_eq!(progress, "replacing by v2: 0 of 1 done, 2 failures");
-    let new = bench.started()[0];
     takes_over(&mut bench, new, S1);
     bench.ends(new);
     assert_eq!(bench.stages()[0].0, RolloutStage::TurnedBack, "the third");
+}
+
+#[test]
+fn a_new_replica_that_falls_silent_is_not_complete_and_is_taken_back_once_it_is_dead() {
+    let policy = Policy {
+        replace_after: 5 * SEC,
+        ..policy(Management::Managed)
+    };
+    let mut bench = Bench::with(policy, 2);
+    bench.rises(S1);
+    bench.rises(S2);
+    bench.roll_out("all");
+    let new = bench.started()[0];
+    takes_over(&mut bench, new, S1);
+    bench.after(4 * SEC);
+    bench.misses(new, MissReason::Silent);
+    assert_eq!(bench.plan.deadline(), None, "one miss holds it up already");
+    for _ in 0..2 {
+        bench.misses(new, MissReason::Silent);
+    }
+    assert_eq!(bench.health(1), Some(Health::Suspect));
+    bench.after(2 * SEC);
+    assert!(bench.started().is_empty(), "seat 2 does not begin");
+    // It answers again: its time begins from the start.
+    bench.probe(new, ProbeEvent::Answered);
+    bench.after(5 * SEC - MS);
+    assert!(bench.started().is_empty());
+    for _ in 0..3 {
+        bench.misses(new, MissReason::Wrong(503));
+    }
+    let why = "r1 died: heartbeat failed 3 times, last with 503".to_owned();
+    assert_eq!(bench.stages(), [(RolloutStage::TurnedBack, why)]);
+}
+
+#[test]
+fn a_seat_that_is_done_and_cannot_start_again_is_a_failure() {
+    let mut bench = Bench::up(2);
+    let mut order = request("all");
+    order.pace.max_failures = 2;
+    bench.order(Order::Replace(order));
+    bench.feed(Input::Prepared(OrderId(1), Ok(version("v2"))));
+    let first = replaces_next(&mut bench, S1);
+    let second = bench.started()[0];
+    bench.ends(first);
+    let again = bench.started()[0];
+    bench.gone(first);
+    bench.fails(again);
+    assert_eq!(bench.stages()[0].0, RolloutStage::TurnedBack);
+    assert!(bench.removed().contains(&(second, StopMode::Kill)));
 }
 
 #[test]
@@ -310,8 +361,12 @@ fn a_former_version_that_does_not_start_ends_the_way_back() {
                     could not start r3: no luck; brought back 0 of 1";
     assert_eq!(bench.answer(), Some(Err(unavailable(sentence))));
     assert_eq!(bench.stages()[0].0, RolloutStage::Failed);
-    // The new replica serves on; its successor would be of the former version.
+    // The new replica serves on, and so does its version after its death: the former one fails.
     assert_eq!(bench.list(), names("r1 S2"));
+    bench.gone(back);
+    bench.ends(ReplicaId(3));
+    let successor = bench.started()[0];
+    assert_eq!(bench.plan.version(successor), Some(&version("v2")));
 }
 
 #[test]
@@ -336,25 +391,144 @@ fn a_version_that_cannot_be_found_changes_nothing() {
 }
 
 #[test]
-fn the_old_replica_may_die_while_its_seat_waits_for_another_version() {
+fn a_dead_seat_gets_its_own_version_first_and_again_between_two_attempts() {
     let mut bench = Bench::up(2);
-    // Its successor of the old version is under way.
     bench.ends(S1);
     let old = bench.started()[0];
     bench.gone(S1);
-    bench.roll_out("all");
-    assert_eq!(bench.removed(), [(old, StopMode::Kill)]);
+    let mut order = request("all");
+    order.pace.max_failures = 2;
+    bench.order(Order::Replace(order));
+    bench.feed(Input::Prepared(OrderId(1), Ok(version("v2"))));
+    assert_eq!(
+        bench.did.len(),
+        1,
+        "the seat is to serve first: {:?}",
+        bench.did
+    );
+    bench.rises(old);
     let new = bench.started()[0];
     assert_eq!(bench.plan.version(new), Some(&version("v2")));
+    bench.ends(old);
+    assert!(
+        bench.started().is_empty(),
+        "a successor is starting already"
+    );
     bench.gone(old);
-    // It does not start: the seat gets a replica of the old version at once.
     bench.fails(new);
+    let back = bench.started()[0];
+    assert_eq!(bench.plan.version(back), Some(&version("v1")));
     bench.gone(new);
+    bench.rises(back);
     bench.after(SEC);
-    let old = bench.started();
-    assert_eq!(bench.plan.version(old[0]), Some(&version("v1")));
-    bench.rises(old[0]);
+    let new = bench.started()[0];
+    assert_eq!(bench.plan.version(new), Some(&version("v2")));
+}
+
+#[test]
+fn a_version_that_never_starts_can_be_replaced_by_one_that_does() {
+    let mut bench = Bench::starting(1);
+    bench.fails(S1);
+    bench.gone(S1);
+    bench.roll_out("all");
+    let new = bench.started()[0];
+    assert_eq!(bench.plan.version(new), Some(&version("v2")));
+    bench.rises(new);
+    bench.after(5 * SEC);
+    assert_eq!(bench.answer(), Some(Ok(names("S1"))));
+}
+
+#[test]
+fn a_standby_takes_the_seat_of_a_replica_that_dies_while_its_successor_starts() {
+    let policy = Policy {
+        standbys: 1,
+        ..policy(Management::Managed)
+    };
+    let mut bench = Bench::with(policy, 1);
+    bench.rises(S1);
+    let standby = ReplicaId(2);
+    bench.rises(standby);
+    bench.roll_out("all");
+    let new = bench.started()[0];
+    bench.ends(S1);
+    assert_eq!(bench.promoted(), [(standby, 1)]);
+    assert!(bench.removed().contains(&(new, StopMode::Kill)));
+    bench.gone(S1);
+    bench.gone(new);
+    bench.probe(standby, ProbeEvent::Seated { knows: true });
+    let again = bench.started();
+    assert_eq!(
+        bench.plan.version(again[0]),
+        Some(&version("v2")),
+        "then the step again"
+    );
+}
+
+#[test]
+fn seats_that_were_added_later_go_back_with_the_others() {
+    let mut bench = Bench::up(1);
+    bench.roll_out("all");
+    let first = replaces_next(&mut bench, S1);
+    bench.add(1, "S2");
+    let added = bench.started()[0];
+    bench.rises(added);
+    assert_eq!(bench.versions(), ["v2", "v2"]);
+    bench.order(Order::ReplaceBack);
+    let back = bench.started()[0];
+    takes_over(&mut bench, back, first);
+    let back = bench.started()[0];
+    takes_over(&mut bench, back, added);
     assert_eq!(bench.versions(), ["v1", "v1"]);
+}
+
+#[test]
+fn an_order_stops_a_replacement_behind_a_full_queue_and_those_that_wait() {
+    let mut bench = Bench::up(1);
+    bench.roll_out("all");
+    bench.order(Order::Replace(request("all")));
+    for _ in 1..orders::MAX_QUEUED_ORDERS {
+        assert_eq!(bench.order(Order::Scale(1)), None);
+    }
+    assert_eq!(
+        bench.order(Order::Scale(1)),
+        Some(Err(OrderError::queue_full()))
+    );
+    bench.order(Order::StopReplace);
+    let answers = bench.answers();
+    assert_eq!(
+        answers[0],
+        Err(unavailable("stopped by order; nothing was replaced"))
+    );
+    assert_eq!(answers[1], Ok(names("S1")));
+    assert_eq!(
+        answers[2],
+        Err(unavailable("stopped by order; replaced 0 of 1"))
+    );
+}
+
+#[test]
+fn a_takeover_begins_no_further_seat_and_lets_an_operator_stop() {
+    let mut bench = Bench::up(2);
+    bench.roll_out("all");
+    let new = bench.started()[0];
+    takes_over(&mut bench, new, S1);
+    bench.feed(Input::Ownership(Ownership::Offering));
+    bench.after(5 * SEC);
+    assert!(bench.started().is_empty());
+    bench.order(Order::ReplaceBack);
+    assert!(bench.answer().unwrap().is_err());
+    bench.order(Order::StopReplace);
+    let stopped = unavailable("stopped by order; replaced 1 of 2");
+    assert_eq!(bench.answers(), [Ok(names("r1 S2")), Err(stopped)]);
+}
+
+#[test]
+fn the_preparation_is_shown() {
+    let mut bench = Bench::up(2);
+    bench.order(Order::Replace(request("all")));
+    let shown = bench.plan.replacement().unwrap().to_string();
+    assert_eq!(shown, "looking up -- v2, for 2 to replace");
+    assert!(bench.plan.status().replacing);
 }
 
 #[test]
