@@ -1,10 +1,11 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DENY_VERSION := 0.20.2
+DEB_VERSION := 3.8.0
 # Version 2 of compose is a subcommand of docker. Version 1 is a separate program.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down image test test-api test-page soak faults chaos bench bench-ring experiments docs pgo lint licences fmt clean
+.PHONY: help run up down image test test-api test-page soak faults chaos bench bench-ring experiments docs deb pgo lint licences fmt clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -83,6 +84,10 @@ pgo: ## Build target/pgo/release/ringmaster, guided by a profile: about 3 % less
 docs: ## Write the manual pages and shell completions into target/docs
 	cargo build --release --workspace
 	$(TARGET)/release/ringmaster docs $(TARGET)/docs
+
+deb: docs ## Build a Debian package with the service, in target/debian (installs cargo-deb)
+	@cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb@$(DEB_VERSION)
+	cargo deb -p ringmaster --no-build
 
 lint: licences ## Check formatting, clippy, docs, licences and sources; any warning is an error
 	cargo fmt --all --check

@@ -122,7 +122,7 @@ impl Supervisor {
                             None => None,
                         };
                     }
-                    SignalRequest::Reload => self.reload.begin(),
+                    SignalRequest::Reload => self.reload.begin().await,
                 },
                 () = self.reload.failed() => {}
                 written = &mut ready, if !is_ready => {

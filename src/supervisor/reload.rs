@@ -1,21 +1,29 @@
 //! A reload: a new process of the same program file takes over from this one.
 //!
 //! The file is found by its path at the start, so after an update the new version takes over. The
-//! new process gets the same flags and variables.
+//! new process gets the same flags and variables. A shell starts it and ends at once, so that it is
+//! no child of this process: systemd waits for the end of its own children alone, and would kill the
+//! main process of a service at the stop without that.
 
 use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use tokio::process::{Child, Command};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
+use tokio::process::Command;
 
 use super::service_manager;
 
 /// Variable that makes the new process take over.
 const TAKEOVER_VARIABLE: &str = "RINGMASTER_TAKEOVER";
+/// Shell script that starts a program in the background. The standard input is kept by hand,
+/// because the shell would replace it.
+const START_SCRIPT: &str = r#"exec 3<&0; "$0" "$@" <&3 3<&- &"#;
 
 /// Program of the next process, and the one that is taking over.
 #[derive(Debug)]
@@ -23,7 +31,8 @@ pub(crate) struct Reload {
     program: io::Result<PathBuf>,
     /// Control port, by which the next process finds this one.
     control: SocketAddr,
-    successor: Option<Child>,
+    /// Pipe whose other end the successor holds until it ends.
+    successor: Option<pipe::Receiver>,
 }
 
 impl Reload {
@@ -37,40 +46,47 @@ impl Reload {
     }
 
     /// Starts the next process, unless one is taking over already, and reports that.
-    pub(super) fn begin(&mut self) {
+    pub(super) async fn begin(&mut self) {
         service_manager::reloading();
-        if let Err(why) = self.start() {
+        if let Err(why) = self.start().await {
             tracing::warn!("cannot reload: {why}");
             service_manager::ready();
         }
     }
 
-    fn start(&mut self) -> Result<(), String> {
+    async fn start(&mut self) -> Result<(), String> {
         if self.successor.is_some() {
             return Err("a successor is starting already".to_owned());
         }
         let program = self.program.as_ref();
         let program = program.map_err(|err| format!("the path of this program: {err}"))?;
-        let mut command = Command::new(program);
-        let child = command
+        let (end, held) = io::pipe().map_err(|err| format!("no pipe: {err}"))?;
+        let end = pipe::Receiver::from_owned_fd(OwnedFd::from(end));
+        let shell = Command::new("/bin/sh")
+            .args(["-c", START_SCRIPT])
+            .arg(program)
             .args(successor_args(env::args_os().skip(1), self.control))
             .env(TAKEOVER_VARIABLE, "true")
-            .stdin(Stdio::null())
-            .spawn();
-        let child = child.map_err(|err| format!("{}: {err}", program.display()))?;
-        self.successor = Some(child);
+            // Nothing is read or written there.
+            .stdin(Stdio::from(held))
+            .status();
+        let status = shell.await.map_err(|err| format!("/bin/sh: {err}"))?;
+        if !status.success() {
+            return Err(format!("/bin/sh: {status}"));
+        }
+        self.successor = Some(end.map_err(|err| format!("no pipe: {err}"))?);
         Ok(())
     }
 
     /// Waits for the end of a successor that has not taken over, and reports it. Cancel safe.
     pub(super) async fn failed(&mut self) {
-        let Some(child) = &mut self.successor else {
+        let Some(successor) = &mut self.successor else {
             return std::future::pending().await;
         };
-        let status = child.wait().await;
+        // It writes nothing, so this is the end.
+        let _ = successor.read(&mut [0]).await;
         self.successor = None;
-        let how = status.map_or_else(|err| err.to_string(), |status| status.to_string());
-        tracing::warn!("reload failed: the successor ended, {how}; this process serves on");
+        tracing::warn!("reload failed: the successor has ended; this process serves on");
         service_manager::ready();
     }
 }

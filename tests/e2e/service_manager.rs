@@ -99,7 +99,10 @@ fn it_is_told_when_all_have_answered_and_when_the_stop_begins() {
         before.contains(&format!("MAINPID={}", program.pid())),
         "{before:?}"
     );
-    manager.expect("STATUS=2 of 2 replicas up");
+    let all_up = "STATUS=2 of 2 replicas up";
+    if !before.iter().any(|line| line == all_up) {
+        manager.expect(all_up);
+    }
     // A replica does not inherit the socket, and so cannot speak for the balancer.
     assert_eq!(variable(program.replica("S1"), "NOTIFY_SOCKET"), None);
     signal(program.pid(), Signal::TERM);
@@ -170,8 +173,7 @@ fn a_reload_that_fails_leaves_the_service_as_it_is() {
     signal(program.pid(), Signal::USR2);
     manager.expect("RELOADING=1");
     manager.expect("READY=1");
-    program
-        .expect_log("reload failed: the successor ended, exit status: 1; this process serves on");
+    program.expect_log("reload failed: the successor has ended; this process serves on");
     assert_eq!(program.rep(), ["S1"]);
     assert!(program.stop().success());
 }

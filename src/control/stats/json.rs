@@ -9,7 +9,7 @@ use crate::stats::{PortCounts, Rates, SeatCounts};
 /// Returns the JSON message:
 ///
 /// ```json
-/// {"version": "0.1.0", "uptime_s": 93.214, "window_s": 4.6, "workers": 2,
+/// {"version": "0.2.0", "uptime_s": 93.214, "window_s": 4.6, "workers": 2,
 ///  "engine": "process", "engine_up": true, "ring": "uniform", "bound": 1.03,
 ///  "wanted": 3, "N": 3, "up": 3, "standby": 0,
 ///  "seats": [
