@@ -2,8 +2,8 @@
 //!
 //! The file is found by its path at the start, so after an update the new version takes over. The
 //! new process gets the same flags and variables. A shell starts it and ends at once, so that it is
-//! no child of this process: systemd waits for the end of its own children alone, and would kill the
-//! main process of a service at the stop without that.
+//! no child of this process: systemd waits for the end of its own children alone, and would kill
+//! the main process of a service at the stop without that.
 
 use std::env;
 use std::ffi::OsString;
