@@ -86,10 +86,10 @@ fn check(families: &BTreeMap<String, Family>) {
             kind,
             samples,
         } = family;
-        assert!(
-            name.starts_with("ringmaster_") && help.ends_with('.'),
-            "{name}: {help}"
-        );
+        let has_prefix = ["ringmaster_", "process_"]
+            .iter()
+            .any(|it| name.starts_with(it));
+        assert!(has_prefix && help.ends_with('.'), "{name}: {help}");
         assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
         for unit in ["seconds", "bytes"] {
             let named = name.split('_').any(|word| word == unit);
@@ -99,10 +99,11 @@ fn check(families: &BTreeMap<String, Family>) {
             );
         }
         if kind == "counter" {
+            let is_time = name.ends_with("_seconds_total");
             assert!(
                 samples
                     .iter()
-                    .all(|(_, _, value)| *value >= 0.0 && value.fract() == 0.0)
+                    .all(|(_, _, value)| *value >= 0.0 && (is_time || value.fract() == 0.0))
             );
         }
         if kind == "histogram" {

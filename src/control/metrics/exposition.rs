@@ -10,8 +10,10 @@ use prometheus::{TEXT_FORMAT, TextEncoder};
 
 use crate::metrics::HistogramSnapshot;
 
-/// Prefix of every name.
+/// Prefix of every name but those that begin with [`PROCESS_PREFIX`].
 const PREFIX: &str = "ringmaster_";
+/// Prefix of names that all programs have.
+const PROCESS_PREFIX: &str = "process_";
 
 /// Media type of the text.
 pub(in crate::control) const MEDIA_TYPE: &str = TEXT_FORMAT;
@@ -31,9 +33,20 @@ impl Families {
         help: &str,
         samples: impl IntoIterator<Item = (MetricLabels, u64)>,
     ) {
-        let samples = samples.into_iter().map(|(labels, count)| {
+        let samples = samples.into_iter();
+        self.seconds(name, help, samples.map(|(labels, n)| (labels, n as f64)));
+    }
+
+    /// Adds a counter of seconds, which need not be whole.
+    pub(super) fn seconds(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (MetricLabels, f64)>,
+    ) {
+        let samples = samples.into_iter().map(|(labels, seconds)| {
             let mut counter = Counter::default();
-            counter.set_value(count as f64);
+            counter.set_value(seconds);
             let mut metric = labelled(labels);
             metric.set_counter(counter);
             metric
@@ -92,7 +105,11 @@ impl Families {
             return;
         }
         let mut family = MetricFamily::default();
-        family.set_name(format!("{PREFIX}{name}"));
+        let prefix = match name.starts_with(PROCESS_PREFIX) {
+            true => "",
+            false => PREFIX,
+        };
+        family.set_name(format!("{prefix}{name}"));
         family.set_help(help.to_owned());
         family.set_field_type(kind);
         family.set_metric(samples);

@@ -6,6 +6,7 @@
 //! its state is shown only while it is on the ring.
 
 mod exposition;
+mod process;
 
 use std::time::{Instant, UNIX_EPOCH};
 
@@ -47,6 +48,7 @@ fn render(context: &ControlContext, now: Instant) -> Result<String, String> {
     let counters = context.sources.recorder.read(now);
     let mut families = Families::default();
     about(&mut families, context, &counters.fleet);
+    process::add(&mut families, context);
     states(&mut families, context);
     let seats: Vec<(Seat, SeatCounts)> = counters.seats.into_iter().collect();
     requests(&mut families, &seats);

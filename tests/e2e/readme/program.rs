@@ -138,7 +138,8 @@ fn families(scrape: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut families = BTreeMap::<String, BTreeSet<String>>::new();
     let mut current = String::new();
     for line in scrape.lines() {
-        if let Some(rest) = line.strip_prefix("# TYPE ringmaster_") {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let rest = rest.strip_prefix("ringmaster_").unwrap_or(rest);
             current = rest.split(' ').next().unwrap_or(rest).to_owned();
             families.entry(current.clone()).or_default();
         } else if let Some((_, labels)) = line.split_once('{') {
