@@ -40,7 +40,7 @@ fn text(record: &AccessRecord, out: &mut String) {
     let _ = write!(
         out,
         "\" key={} seat={} way={} status={} from_client={} to_client={} first_byte_ms={} total_ms={:.3} \
-         retries={} ended={}",
+         retries={}",
         OrDash(record.key),
         OrDash(seat),
         OrDash(record.seat.map(|(_, how)| reason_word(how))),
@@ -50,7 +50,6 @@ fn text(record: &AccessRecord, out: &mut String) {
         OrDash(record.first_byte.map(|time| format!("{:.3}", millis(time)))),
         millis(record.total),
         record.retries,
-        ended_word(record.ended),
     );
     let fields = &record.fields;
     let query = fields.query.as_deref();
@@ -67,7 +66,8 @@ fn text(record: &AccessRecord, out: &mut String) {
             out.push('"');
         }
     }
-    let _ = write!(out, " replica={}", OrDash(record.replica.as_ref()));
+    let replica = OrDash(record.replica.as_ref());
+    let _ = write!(out, " replica={replica} ended={}", ended_word(record.ended));
 }
 
 /// Appends a line as Apache's mod_log_config and nginx write it. A request without a reply has the
@@ -297,14 +297,14 @@ mod tests {
             line(&record(), AccessLogFormat::Text),
             "1970-01-01T00:00:01.500Z client=10.0.0.7:4711 method=GET path=\"/home\" key=132574 seat=2 \
              way=failed_over status=200 from_client=80 to_client=170 first_byte_ms=0.412 total_ms=0.530 \
-             retries=1 ended=whole id=\"0132574\" host=\"a.example\" user_agent=\"curl/8\" \
-             traceparent=\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\" replica=S2"
+             retries=1 id=\"0132574\" host=\"a.example\" user_agent=\"curl/8\" \
+             traceparent=\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\" replica=S2 ended=whole"
         );
         assert_eq!(
             line(&unread(), AccessLogFormat::Text),
             "1970-01-01T00:00:01.500Z client=10.0.0.7:4711 method=- path=\"\" key=- seat=- way=- status=- \
-             from_client=80 to_client=170 first_byte_ms=- total_ms=0.530 retries=1 ended=client \
-             id=\"\" host=\"\" user_agent=\"\" traceparent=\"\" replica=-"
+             from_client=80 to_client=170 first_byte_ms=- total_ms=0.530 retries=1 \
+             id=\"\" host=\"\" user_agent=\"\" traceparent=\"\" replica=- ended=client"
         );
     }
 

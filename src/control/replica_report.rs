@@ -46,8 +46,7 @@ pub(super) async fn show(
     match name {
         None => Ok(table(&fleet)),
         Some(name) => {
-            let replica =
-                find_replica(&fleet.all, name).ok_or_else(|| OrderError::not_found(name))?;
+            let replica = find_replica(&fleet.all, name).ok_or_else(|| unknown(name))?;
             Ok((to_lines(replica, fleet.at), to_json(replica, fleet.at)))
         }
     }
@@ -78,6 +77,19 @@ pub(super) async fn describe(
         1 => format!("{name}{seat} is {state}; 1 request is under way"),
         requests => format!("{name}{seat} is {state}; {requests} requests are under way"),
     })
+}
+
+/// Returns the error about an unknown name, with our command for a word of HAProxy's `show`.
+fn unknown(name: &ReplicaName) -> OrderError {
+    let mut refusal = OrderError::not_found(name);
+    let ours = match name.as_ref() {
+        "stat" | "info" => "stats",
+        "servers" | "backend" => "show",
+        "events" => "events",
+        _ => return refusal,
+    };
+    refusal.sentence += &format!("; HAProxy's 'show {name}' is '{ours}' here");
+    refusal
 }
 
 /// Returns the replica of this name, or else the holder of the seat that a replica of this name

@@ -30,6 +30,8 @@ pub struct WorkerPortCounters {
     pub closed: Counter,
     /// Client connections that were idle at the connection limit and were closed for new clients.
     pub evicted: Counter,
+    /// Client connections that were reset because no replica could be reached.
+    pub unserved: Counter,
     /// Request heads that were refused, by status class.
     pub refused: StatusClasses,
     /// Locally generated replies, refusals included.

@@ -102,7 +102,10 @@ pub(super) async fn by_source(worker: &Rc<Worker>, client: &mut Client) -> Dispo
         Ok(None) => client.client_left(),
         // No error reply fits every protocol. A reset is what the client would get from a server
         // that is down, only later.
-        Err(_) => Disposition::Reset,
+        Err(_) => {
+            worker.port().unserved.add(1);
+            Disposition::Reset
+        }
     }
 }
 

@@ -129,6 +129,8 @@ pub struct PortCounts {
     pub limit: u64,
     /// Idle client connections that were closed for new clients, at the limit.
     pub evicted: u64,
+    /// Client connections that were reset because no replica could be reached.
+    pub unserved: u64,
     /// Request heads that were refused, by status class, 1xx first.
     pub refused: [u64; 5],
     /// Locally generated replies, refusals included.
@@ -164,6 +166,7 @@ impl PortCounts {
         for worker in port.workers() {
             counts.accepted += worker.accepted.get();
             counts.evicted += worker.evicted.get();
+            counts.unserved += worker.unserved.get();
             add_all(&mut counts.refused, worker.refused.get());
             add_all(&mut counts.own_replies, worker.own_replies.get());
             counts.retries_denied += worker.retries_denied.get();

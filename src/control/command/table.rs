@@ -102,6 +102,18 @@ pub const COMMANDS: &[CommandSpec] = &[
 pub const FOOTNOTE: &str =
     "Several in one line: separate them by ';'. As JSON: end a command with ' json'.";
 
+/// First words of HAProxy's runtime commands, and the commands that do the same here.
+const FOREIGN_WORDS: [(&str, &str); 5] = [
+    ("disable", "'drain NAME'"),
+    ("enable", "'ready NAME'"),
+    (
+        "set",
+        "'drain NAME', 'ready NAME', 'ring set SPEC' or 'bound X'",
+    ),
+    ("del", "'rm N NAME'"),
+    ("shutdown", "'rm N NAME' or 'drain NAME'"),
+];
+
 /// Returns the entry of this name.
 ///
 /// # Errors
@@ -110,9 +122,11 @@ pub(super) fn find_command(name: &str) -> Result<&'static CommandSpec, String> {
     let known = COMMANDS.iter().find(|spec| spec.name == name);
     known.ok_or_else(|| {
         let names: Vec<&str> = COMMANDS.iter().map(|spec| spec.name).collect();
-        let hint = match nearest(name, &names) {
-            Some(meant) => format!("did you mean '{meant}'?"),
-            None => "try 'help'".into(),
+        let foreign = FOREIGN_WORDS.iter().find(|(word, _)| *word == name);
+        let hint = match (foreign, nearest(name, &names)) {
+            (Some((_, ours)), _) => format!("HAProxy's is {ours} here"),
+            (None, Some(meant)) => format!("did you mean '{meant}'?"),
+            (None, None) => "try 'help'".into(),
         };
         format!("there is no command '{}'; {hint}", terminal::echo(name))
     })

@@ -229,6 +229,8 @@ fn an_unknown_command_hints_at_the_nearest() {
         ("ad", "did you mean 'add'?"),
         ("evnets", "did you mean 'events'?"),
         ("xx", "try 'help'"),
+        ("disable", "HAProxy's is 'drain NAME' here"),
+        ("del", "HAProxy's is 'rm N NAME' here"),
     ] {
         let expected = format!("there is no command '{line}'; {hint}");
         assert_eq!(parse_one(line), Err(expected));

@@ -264,6 +264,8 @@ fn port(families: &mut Families, port: &PortCounts) {
     let mut count = |name, help, count| families.counter(name, help, unlabelled(count));
     let help = "Idle client connections that were closed for new ones, at the limit.";
     count("connections_evicted_total", help, port.evicted);
+    let help = "Client connections that were reset because no replica could be reached; only with --balance source.";
+    count("connections_unserved_total", help, port.unserved);
     let help = "Client connections that were accepted.";
     count("connections_accepted_total", help, port.accepted);
     let help = "Requests that were lost and not sent again, because the retry budget was spent.";

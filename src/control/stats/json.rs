@@ -27,7 +27,7 @@ use crate::stats::{PortCounts, Rates, SeatCounts};
 ///    "heartbeats": 372, "heartbeats_missed": 0, "heartbeat_ms": {"p50": 0.2, "p99": 0.6},
 ///    "deaths": 0, "replacements": 0, "failed_starts": 0}],
 ///  "totals": {
-///    "connections": {"open": 4, "limit": 10000, "accepted": 97, "evicted": 0},
+///    "connections": {"open": 4, "limit": 10000, "accepted": 97, "evicted": 0, "unserved": 0},
 ///    "refused": {"1xx": 0, …}, "own_replies": {"1xx": 0, …},
 ///    "retries_denied": 0,
 ///    "pool": {"hits": 3500, "misses": 12},
@@ -119,6 +119,7 @@ fn add_port_json(totals: &mut Value, port: &PortCounts) {
         "limit": port.limit,
         "accepted": port.accepted,
         "evicted": port.evicted,
+        "unserved": port.unserved,
     });
     totals["refused"] = classes(port.refused);
     totals["own_replies"] = classes(port.own_replies);

@@ -42,6 +42,8 @@ fn show_is_a_table_or_the_details_of_one_replica() {
     assert_eq!(port.ask("show lion\n"), DETAILS);
     let unknown = "ERR there is no replica named S9\n\n";
     assert_eq!(port.ask("show S9\n"), unknown);
+    let stat = "ERR there is no replica named stat; HAProxy's 'show stat' is 'stats' here\n\n";
+    assert_eq!(port.ask("show stat\n"), stat);
 }
 
 #[test]

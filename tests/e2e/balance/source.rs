@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::{Mutex, mpsc};
 
 use super::{before, greeter};
-use crate::support::{Backend, Ringmaster, Signal, TEST_TIMEOUT, Wire, signal};
+use crate::support::{Backend, Ringmaster, Signal, TEST_TIMEOUT, Wire, exchange, signal};
 
 const BY_SOURCE: [&str; 2] = ["--balance", "source"];
 
@@ -105,6 +105,12 @@ fn a_client_is_reset_when_no_replica_is_up() {
         Err(err) => err,
     };
     assert_eq!(ended.kind(), std::io::ErrorKind::ConnectionReset);
+    let scrape = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let text = exchange(program.control, scrape).text();
+    let counted = "\nringmaster_connections_unserved_total 1\n";
+    assert!(text.contains(counted), "{text}");
+    let stats = program.command("stats json");
+    assert!(stats.contains("\"unserved\":1"), "{stats}");
 }
 
 #[test]
