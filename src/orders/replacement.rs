@@ -92,14 +92,12 @@ impl ReplaceRequest {
         if let Some(version) = &version {
             version.check()?;
         }
-        let default = match version {
-            Some(_) => DEFAULT_MONITOR,
-            None => Duration::ZERO,
-        };
         let pace = ReplacePace {
             parallel: in_range("parallel", options.parallel, MAX_PARALLEL)?,
             max_failures: in_range("max-failures", options.max_failures, MAX_FAILURES)?,
-            monitor: options.monitor.unwrap_or(default),
+            monitor: options
+                .monitor
+                .unwrap_or_else(|| default_monitor(version.as_ref())),
         };
         if pace.monitor > MAX_MONITOR {
             return Err(OrderError::invalid("monitor is longer than 1h"));
@@ -114,16 +112,28 @@ impl ReplaceRequest {
     /// Returns the replacement of `target` by what it runs, with the default pace.
     #[must_use]
     pub fn same_version(target: ReplaceTarget) -> Self {
-        let pace = ReplacePace {
-            parallel: 1,
-            max_failures: 1,
-            monitor: Duration::ZERO,
-        };
         Self {
             target,
             version: None,
-            pace,
+            pace: ReplacePace::ONE_BY_ONE,
         }
+    }
+}
+
+impl ReplacePace {
+    /// Pace of a single seat at a time without monitoring; the first failure stops the order.
+    pub const ONE_BY_ONE: Self = Self {
+        parallel: 1,
+        max_failures: 1,
+        monitor: Duration::ZERO,
+    };
+}
+
+/// Returns the time for which a new replica of this version is monitored by default.
+fn default_monitor(version: Option<&VersionRequest>) -> Duration {
+    match version {
+        Some(_) => DEFAULT_MONITOR,
+        None => Duration::ZERO,
     }
 }
 
@@ -198,11 +208,7 @@ impl fmt::Display for ReplaceRequest {
         if max_failures > 1 {
             write!(f, " --max-failures {max_failures}")?;
         }
-        let default = match self.version {
-            Some(_) => DEFAULT_MONITOR,
-            None => Duration::ZERO,
-        };
-        if monitor != default {
+        if monitor != default_monitor(self.version.as_ref()) {
             let monitor = humantime::format_duration(monitor).to_string();
             write!(f, " --monitor {}", monitor.replace(' ', ""))?;
         }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{
     Backend, Client, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange, fresh_path, program,
-    signal, variable,
+    signal, under, variable,
 };
 
 /// A socket as that of a service manager, with the messages that came.
@@ -50,22 +50,25 @@ impl Manager {
                 return next;
             }
             assert!(begun.elapsed() < TEST_TIMEOUT, "no message came");
-            let mut bytes = [0; 4096];
-            if let Ok(len) = self.socket.recv(&mut bytes) {
-                let text = String::from_utf8_lossy(&bytes[..len]).into_owned();
-                self.waiting.extend(text.lines().map(str::to_owned));
-            }
+            self.receive();
         }
+    }
+
+    /// Takes one message, if it comes in time. Returns `false` if none came.
+    fn receive(&mut self) -> bool {
+        let mut bytes = [0; 4096];
+        let Ok(len) = self.socket.recv(&mut bytes) else {
+            return false;
+        };
+        let text = String::from_utf8_lossy(&bytes[..len]);
+        self.waiting.extend(text.lines().map(str::to_owned));
+        true
     }
 
     /// Returns the assignments that came and were not read.
     fn rest(&mut self) -> Vec<String> {
         self.socket.set_nonblocking(true).expect("a mode");
-        let mut bytes = [0; 4096];
-        while let Ok(len) = self.socket.recv(&mut bytes) {
-            let text = String::from_utf8_lossy(&bytes[..len]).into_owned();
-            self.waiting.extend(text.lines().map(str::to_owned));
-        }
+        while self.receive() {}
         let is_news = |line: &String| !line.starts_with("STATUS=");
         self.waiting.drain(..).filter(is_news).collect()
     }
@@ -191,27 +194,18 @@ fn sockets_of_the_service_manager_are_used_by_all_workers() {
     // It takes no port 0, and tells no port.
     let free = || std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
     let (data, control) = (free().expect("a port"), free().expect("a port"));
-    let mut activate = Command::new("systemd-socket-activate");
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("RINGMASTER_") {
-            activate.env_remove(name);
-        }
-    }
-    activate.args([
-        "--listen",
-        &data.to_string(),
-        "--listen",
-        &control.to_string(),
-    ]);
-    activate.arg(program().get_program());
+    let (at, and) = (data.to_string(), control.to_string());
+    let activate = under(&["systemd-socket-activate", "--listen", &at, "--listen", &and]);
     // The activator starts the program at the first connection.
     let poke = std::thread::spawn(move || {
-        let mut client = loop {
-            match std::net::TcpStream::connect(data) {
-                Ok(client) => break client,
-                Err(_) => std::thread::sleep(Duration::from_millis(20)),
-            }
-        };
+        let mut first = None;
+        eventually(TEST_TIMEOUT, "the activator's socket", || {
+            first = std::net::TcpStream::connect(data).ok();
+            first.is_some()
+        });
+        let mut client = first.expect("a connection");
+        let limit = Some(TEST_TIMEOUT);
+        client.set_read_timeout(limit).expect("a deadline");
         std::io::Write::write_all(
             &mut client,
             b"GET /rep HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",

@@ -1,16 +1,16 @@
 //! `replace`: new replicas for one seat, for some or for all, by the same or by another version.
 //!
 //! The new replica starts before the old one leaves, so the seat serves throughout: it is a
-//! successor like any other, and takes the seat when it answers. A death of the old replica in
-//! between changes nothing, because its successor is already starting. A seat whose holder has
-//! changed since the order was given counts as replaced, unless another version was ordered.
+//! successor like any other, and takes the seat when it answers. If the old replica dies in
+//! between, its successor is starting already; a standby of the seat's version takes the seat
+//! first. A seat whose holder has changed since the order was given counts as replaced, unless
+//! another version was ordered.
 //!
 //! The version of a seat follows the replica that takes it. So before a new version has answered,
 //! a dead holder gets a successor of the old one. If too many replicas of the new version fail, the
 //! seats return to what they ran before.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use super::former_versions::FormerVersions;
 use super::order_book::ActiveOrder;
@@ -26,17 +26,10 @@ use crate::fleet::version::Version;
 use crate::orders::{OrderError, ReplacePace, ReplaceRequest, ReplaceTarget};
 use crate::ring::Seat;
 
-/// Pace at which former versions are brought back by an order of its own.
-const BACK_PACE: ReplacePace = ReplacePace {
-    parallel: 1,
-    max_failures: 1,
-    monitor: Duration::ZERO,
-};
-
 /// Checks a `replace` and lists its steps. Another version is prepared first.
 ///
 /// # Errors
-/// When no seat has the name, or there are fewer seats than the order wants to replace.
+/// No seat has the name, or the fleet has fewer seats than the order replaces.
 pub(super) fn begin(
     state: &mut PlanState,
     order_id: OrderId,
@@ -106,19 +99,18 @@ fn begin_rollout(
         .map(|seat| ReplaceStep::new(seat, None, Some(version.clone())));
     let steps: VecDeque<_> = steps.collect();
     let total = steps.len();
-    let by = order_id;
     let rolling = RollingReplace::by_version(order_id, request.pace, version, is_fleet_wide, steps);
-    let ReplacePace { parallel, .. } = request.pace;
+    let parallel = request.pace.parallel;
     let monitor = humantime::format_duration(request.pace.monitor);
     let pace = format!("{total} to replace, {parallel} at a time, each monitored for {monitor}");
-    record(state, &rolling, RolloutStage::Begun, pace, Some(by));
+    record(state, &rolling, RolloutStage::Begun, pace, Some(order_id));
     rolling
 }
 
 /// Returns the seats of a target.
 ///
 /// # Errors
-/// When no seat has the name, or there are fewer seats.
+/// No seat has the name, or the fleet has fewer seats than the order replaces.
 fn target_seats(state: &PlanState, target: &ReplaceTarget) -> Result<Vec<Seat>, OrderError> {
     let mut seats: Vec<Seat> = state.seats.wanted().map(|record| record.seat).collect();
     match target {
@@ -144,7 +136,7 @@ fn target_seats(state: &PlanState, target: &ReplaceTarget) -> Result<Vec<Seat>, 
 /// Begins the return to the versions from before the last replacement.
 ///
 /// # Errors
-/// When none is known.
+/// The plan knows no replacement by another version.
 pub(super) fn begin_back(
     state: &mut PlanState,
     order_id: OrderId,
@@ -153,7 +145,7 @@ pub(super) fn begin_back(
         OrderError::invalid("there is no replacement by another version to take back")
     })?;
     let steps = steps_back(state, &former, state.seats.wanted_seats());
-    let rolling = RollingReplace::back(order_id, BACK_PACE, steps);
+    let rolling = RollingReplace::back(order_id, ReplacePace::ONE_BY_ONE, steps);
     let reason = "by order".to_owned();
     record(
         state,
@@ -168,7 +160,7 @@ pub(super) fn begin_back(
 /// Stops the replacement that is under way: no further seat begins.
 ///
 /// # Errors
-/// When there is none.
+/// No replacement is under way.
 pub(super) fn stop(state: &mut PlanState, by: OrderId) -> Result<(), OrderError> {
     refuse_waiting(state);
     match state.orders.take_active() {
@@ -205,7 +197,7 @@ fn refuse_waiting(state: &mut PlanState) {
 /// `false` if the order must wait for its turn.
 ///
 /// # Errors
-/// When nothing was replaced by another version.
+/// The replacement under way has changed no version.
 pub(super) fn turn_back_active(
     state: &mut PlanState,
     order_id: OrderId,

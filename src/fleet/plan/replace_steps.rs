@@ -130,7 +130,7 @@ pub(super) fn has_taken(state: &PlanState, step: &ReplaceStep) -> bool {
 fn is_taken(record: &SeatRecord, step: &ReplaceStep) -> bool {
     let holder = record.holder.as_ref();
     let runs = holder.and_then(|holder| holder.version.as_ref());
-    let is_ordered = step.version.is_none() || step.version.as_ref() == runs;
+    let is_ordered = step.wants(runs);
     match step.is_back {
         true => is_ordered && record.is_held(),
         false => is_ordered && record.holder_id() != step.holder,

@@ -2,7 +2,7 @@
 //! that are done, and the failures.
 //!
 //! A replacement goes forward, or brings former versions back. It knows nothing of the seats
-//! themselves: `replace` looks at them.
+//! themselves: `replace_steps` looks at them.
 
 use std::collections::VecDeque;
 use std::mem;
