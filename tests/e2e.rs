@@ -28,7 +28,6 @@ mod e2e {
     mod limits;
     mod manual;
     mod metrics;
-    mod observability;
     mod private_connections;
     mod readme;
     mod retry;

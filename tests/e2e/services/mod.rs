@@ -15,6 +15,7 @@ use std::time::Instant;
 use crate::support::{Signal, TEST_TIMEOUT, fresh_path, signal};
 
 mod nginx;
+mod observability;
 mod postgres;
 mod prometheus;
 mod redis;

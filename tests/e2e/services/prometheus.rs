@@ -1,6 +1,7 @@
 //! Prometheus: promtool accepts our metrics, and the server itself reads and understands them.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::process::Command;
 
 use serde_json::Value;
@@ -58,32 +59,35 @@ fn promtool_has_no_complaint() {
     std::fs::remove_file(&file).expect("a file less");
 }
 
-#[test]
-fn the_server_reads_them() {
-    if !is_here("prometheus", "a scrape by Prometheus", true) {
-        return;
-    }
-    let (_backend, program) = served();
-    let target = program.control;
-    let server = Service::start(|folder, addr| {
+/// Starts a Prometheus that scrapes this control port at an interval.
+#[track_caller]
+pub(super) fn scraping(target: SocketAddr, interval: &str) -> Service {
+    Service::start(|folder, addr| {
         let config = format!(
-            "scrape_configs:\n- job_name: ringmaster\n  scrape_interval: 250ms\n  scrape_timeout: 250ms\n  \
-             static_configs:\n  - targets: ['{target}']\n"
+            "scrape_configs:\n- job_name: ringmaster\n  scrape_interval: {interval}\n  \
+             scrape_timeout: {interval}\n  static_configs:\n  - targets: ['{target}']\n"
         );
-        std::fs::write(folder.join("config.yml"), config).expect("a file");
+        let file = folder.join("config.yml");
+        std::fs::write(&file, config).expect("a file");
         let mut command = Command::new("prometheus");
         command
-            .arg(format!(
-                "--config.file={}",
-                folder.join("config.yml").display()
-            ))
+            .arg(format!("--config.file={}", file.display()))
             .arg(format!(
                 "--storage.tsdb.path={}",
                 folder.join("data").display()
             ))
             .arg(format!("--web.listen-address={addr}"));
         command
-    });
+    })
+}
+
+#[test]
+fn the_server_reads_them() {
+    if !is_here("prometheus", "a scrape by Prometheus", true) {
+        return;
+    }
+    let (_backend, program) = served();
+    let server = scraping(program.control, "250ms");
     let ask = |path: &str| -> Value {
         let request = format!("GET /api/v1/{path} HTTP/1.1\r\nHost: a\r\n\r\n");
         // Before the server is ready, its answer is no JSON.
