@@ -45,6 +45,9 @@ const REMOVAL_MARGIN: Duration = Duration::from_secs(5);
 /// state.
 const FLEET_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time limit for the fleet to end, after [`FLEET_IDLE_TIMEOUT`], what it could not finish.
+const OFFER_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Time limit for the workers to drop their sessions after a second signal.
 const FORCED_STOP_TIMEOUT: Duration = Duration::from_millis(250);
 
@@ -103,7 +106,7 @@ impl Supervisor {
                 biased;
                 request = next_handoff(&mut self.handoff_server) => match request {
                     HandoffRequest::Prepare(reply) => {
-                        self.fleet.set_ownership(Ownership::Offering);
+                        self.fleet.set_ownership(Ownership::Yielding);
                         let until = Instant::now() + FLEET_IDLE_TIMEOUT;
                         waiting = Some(PendingHandoff { reply, until });
                     }
@@ -133,7 +136,7 @@ impl Supervisor {
                 () = self.fleet.ended() => bail!("the fleet ended unexpectedly"),
                 end = self.workers.first_end() => bail!("{end} ended unexpectedly"),
                 end = self.control.first_end() => bail!("{end} ended unexpectedly"),
-                () = fleet_idle(&mut idle_status, waiting.as_ref()) => if let Some(waiting) = waiting.take() {
+                () = prepare_offer(&self.fleet, &mut idle_status, waiting.as_ref()) => if let Some(waiting) = waiting.take() {
                     // The successor may be gone, which the next handoff request reports.
                     let _ = waiting.reply.send(FleetState::from_roster(&self.roster.latest()));
                 },
@@ -210,17 +213,22 @@ impl Supervisor {
     }
 }
 
-/// Waits until the fleet takes no orders and none is under way, or until the deadline. Without a
-/// pending handoff it waits forever. Cancel safe.
-async fn fleet_idle(status: &mut watch::Receiver<Status>, waiting: Option<&PendingHandoff>) {
-    match waiting {
-        Some(waiting) => {
-            let at_rest = status.wait_for(|status| status.owned_elsewhere && !status.busy);
-            // An error means that the fleet ended, which `fleet.ended()` reports.
-            let _ = timeout_at(waiting.until, at_rest).await;
-        }
-        None => std::future::pending().await,
-    }
+/// Waits until the fleet takes no orders and none is under way, or until the deadline, and then
+/// until it offers its replicas. Without a pending handoff it waits forever. Cancel safe.
+async fn prepare_offer(
+    fleet: &Fleet,
+    status: &mut watch::Receiver<Status>,
+    waiting: Option<&PendingHandoff>,
+) {
+    let Some(waiting) = waiting else {
+        return std::future::pending().await;
+    };
+    let at_rest = |status: &Status| status.ownership != Ownership::Owned && !status.busy;
+    // An error means that the fleet ended, which `fleet.ended()` reports.
+    let _ = timeout_at(waiting.until, status.wait_for(at_rest)).await;
+    fleet.set_ownership(Ownership::Offering);
+    let offers = |status: &Status| status.ownership == Ownership::Offering;
+    let _ = timeout_at(waiting.until + OFFER_TIMEOUT, status.wait_for(offers)).await;
 }
 
 /// Returns the next request of a successor. Cancel safe.

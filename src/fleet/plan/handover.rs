@@ -45,6 +45,11 @@ impl Handover {
         self.ownership == Ownership::Owned
     }
 
+    /// Returns `true` if a change that is under way may begin its next steps.
+    pub(super) fn allows_next_steps(&self) -> bool {
+        matches!(self.ownership, Ownership::Owned | Ownership::Yielding)
+    }
+
     /// Returns `true` if another balancer still serves from the replicas that were found.
     pub(super) fn is_acquiring(&self) -> bool {
         self.ownership == Ownership::Acquiring

@@ -182,7 +182,7 @@ impl Plan {
             standbys: replicas().filter(|replica| replica.is_warm()).count(),
             versions: state.seats.versions().len(),
             replacing: state.orders.replacement().is_some(),
-            owned_elsewhere: !state.handover.is_owned(),
+            ownership: state.handover.ownership(),
             busy: state.orders.is_active() || is_moving,
             complete: state.seats.has_all_first_answers(),
         }

@@ -4,10 +4,11 @@
 use super::replica::Phase;
 use super::state::PlanState;
 use super::types::{Action, Ownership};
-use super::{orders, standby};
+use super::{orders, replace, standby};
 use crate::fleet::engine::StopMode;
 
-/// Changes the owner. While another process takes over, waiting orders and all to come are refused.
+/// Changes the owner. While another process takes over, waiting orders and all to come are
+/// refused. A replacement that is not complete by the time of the offer ends where it is.
 pub(super) fn set(state: &mut PlanState, ownership: Ownership) {
     let before = state.handover.set(ownership);
     if before == Ownership::Acquiring {
@@ -15,6 +16,9 @@ pub(super) fn set(state: &mut PlanState, ownership: Ownership) {
     }
     if !state.handover.is_owned() {
         orders::refuse_waiting(state);
+    }
+    if ownership == Ownership::Offering {
+        replace::end_active(state, "another process takes over", None);
     }
 }
 

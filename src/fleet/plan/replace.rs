@@ -163,24 +163,37 @@ pub(super) fn begin_back(
 /// No replacement is under way.
 pub(super) fn stop(state: &mut PlanState, by: OrderId) -> Result<(), OrderError> {
     refuse_waiting(state);
+    match end_active(state, "stopped by order", Some(by)) {
+        true => Ok(()),
+        false => Err(OrderError::invalid("no replacement is under way")),
+    }
+}
+
+/// Ends the replacement that is under way where it is, for the reason `why`. Returns `false` if
+/// there is none.
+pub(super) fn end_active(state: &mut PlanState, why: &str, by: Option<OrderId>) -> bool {
     match state.orders.take_active() {
         Some(ActiveOrder::Prepare { order_id, .. }) => {
-            let refusal = OrderError::unavailable("stopped by order; nothing was replaced");
+            let refusal = OrderError::unavailable(format!("{why}; nothing was replaced"));
             state.effects.answer(order_id, Err(refusal));
-            Ok(())
+            true
         }
         Some(ActiveOrder::Replace(mut rolling)) => {
             withdraw(state, &rolling, "the replacement was stopped");
             rolling.complete_steps(|step| has_taken(state, step));
-            rolling.fail("stopped by order");
+            rolling.fail(why);
             let progress = rolling.info().progress();
-            record(state, &rolling, RolloutStage::Stopped, progress, Some(by));
+            let reason = match by {
+                Some(_) => progress,
+                None => format!("{why}, {progress}"),
+            };
+            record(state, &rolling, RolloutStage::Stopped, reason, by);
             state.orders.set_active(Some(ActiveOrder::Replace(rolling)));
-            Ok(())
+            true
         }
         other => {
             state.orders.set_active(other);
-            Err(OrderError::invalid("no replacement is under way"))
+            false
         }
     }
 }

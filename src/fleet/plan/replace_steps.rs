@@ -28,8 +28,7 @@ pub(super) fn advance(
             let completion = completion(state, step, monitor);
             completion.is_some_and(|at| at <= state.now)
         });
-        // While another process takes over, only what has begun goes on.
-        if state.handover.is_owned() {
+        if state.handover.allows_next_steps() {
             for step in rolling.current_mut() {
                 rescue(state, step);
                 start_if_needed(state, step, env);

@@ -119,16 +119,21 @@ pub(in crate::fleet) struct Traffic {
 pub(in crate::fleet) struct OrderId(pub(in crate::fleet) u64);
 
 /// Owner of the fleet while one process takes over from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ownership {
     /// This process takes over and becomes ready. Changes are refused. The other process still
     /// serves from the replicas that were found: none is removed, and no successor is started
     /// beside a running one.
     Acquiring,
     /// This process owns the fleet.
+    #[default]
     Owned,
-    /// This process owns the fleet while the other one becomes ready. Changes are refused. No
-    /// standby is promoted, because the other process may promote it too.
+    /// This process owns the fleet, and the other one waits for it. Changes that are under way go
+    /// on, all others are refused.
+    Yielding,
+    /// This process owns the fleet while the other one becomes ready. Changes are refused, and a
+    /// replacement that is still under way ends where it is. No standby is promoted, because the
+    /// other process may promote it too.
     Offering,
     /// The other process owns the fleet. This process starts, promotes and removes no replica.
     Released,
@@ -251,8 +256,8 @@ pub struct Status {
     pub versions: usize,
     /// `true` if a replacement is under way.
     pub replacing: bool,
-    /// `true` if changes are refused because another process takes over.
-    pub owned_elsewhere: bool,
+    /// Owner of the fleet. Changes are refused unless that is this process alone.
+    pub ownership: Ownership,
     /// `true` if an order is being carried out, or a replica is on its way to or from a seat.
     pub busy: bool,
     /// `true` if each of the first replicas has answered at least once, or was removed by order.

@@ -36,7 +36,7 @@ fn the_first_replicas_start_at_once_and_together() {
         standbys: 0,
         versions: 1,
         replacing: false,
-        owned_elsewhere: false,
+        ownership: Ownership::Owned,
         busy: false,
         complete: true,
     };

@@ -154,19 +154,34 @@ fn an_order_stops_a_replacement_behind_a_full_queue_and_those_that_wait() {
 }
 
 #[test]
-fn a_takeover_begins_no_further_seat_and_lets_an_operator_stop() {
-    let mut bench = Bench::up(2);
+fn a_replacement_goes_on_while_another_process_waits_and_an_operator_may_stop_it() {
+    let mut bench = Bench::up(3);
     bench.roll_out("all");
     let new = bench.started()[0];
     takes_over(&mut bench, new, S1);
-    bench.feed(Input::Ownership(Ownership::Offering));
+    bench.feed(Input::Ownership(Ownership::Yielding));
     bench.after(5 * SEC);
-    assert!(bench.started().is_empty());
+    let new = bench.started()[0];
+    takes_over(&mut bench, new, S2);
     bench.order(Order::ReplaceBack);
     assert!(bench.answer().unwrap().is_err());
     bench.order(Order::StopReplace);
-    let stopped = unavailable("stopped by order; replaced 1 of 2");
-    assert_eq!(bench.answers(), [Ok(names("r1 S2")), Err(stopped)]);
+    let stopped = unavailable("stopped by order; replaced 2 of 3");
+    assert_eq!(bench.answers(), [Ok(names("r1 r2 S3")), Err(stopped)]);
+}
+
+#[test]
+fn an_offer_to_another_process_ends_a_replacement_where_it_is() {
+    let mut bench = Bench::up(3);
+    bench.roll_out("all");
+    replaces_next(&mut bench, S1);
+    let unanswered = bench.started()[0];
+    bench.feed(Input::Ownership(Ownership::Offering));
+    let ended = unavailable("another process takes over; replaced 1 of 3");
+    assert_eq!(bench.answers(), [Err(ended)]);
+    assert_eq!(bench.removed(), [(unanswered, StopMode::Kill)]);
+    assert!(!bench.plan.status().replacing);
+    assert!(bench.started().is_empty());
 }
 
 #[test]
