@@ -25,7 +25,7 @@ down: ## Stop and remove the containers, including those of a killed balancer
 
 image: ## Build the container image
 	docker/base-image
-	$(COMPOSE) build
+	REVISION=$$(git describe --always --dirty --abbrev=40 2>/dev/null) CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) $(COMPOSE) build
 
 # The tests start the replica from the directory of ringmaster, so the workspace is built first.
 # Doc tests run first, because there may be none.

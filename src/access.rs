@@ -36,6 +36,8 @@ pub enum AccessKind {
     Read,
     /// The command changes the fleet.
     Write,
+    /// The command does harm on purpose: only local senders may use it, and no token helps.
+    LocalWrite,
 }
 
 /// Access rules of one port.
@@ -104,20 +106,36 @@ impl AccessPolicy {
         path: &str,
         kind: AccessKind,
     ) -> Result<(), AccessDenied> {
+        if kind == AccessKind::LocalWrite {
+            self.check_local(caller)?;
+        }
         let denial = if !self.anyone && !self.is_local(caller) {
             Some(self.remote_denial(caller, path))
         } else if let Some(denial) = self.cross_site_denial(caller, path) {
             Some(denial)
-        } else if kind == AccessKind::Write && !self.anyone {
+        } else if kind != AccessKind::Read && !self.anyone {
             self.other_user_denial(caller, path)
         } else {
             None
         };
         let verdict = self.override_with_token(caller, denial);
-        if verdict.is_ok() && kind == AccessKind::Write && caller.authorization.is_none() {
+        if verdict.is_ok() && kind != AccessKind::Read && caller.authorization.is_none() {
             self.reverse_proxy.record_order(caller.addr);
         }
         verdict
+    }
+
+    /// Decides whether `caller` is local, for a command that no token opens to others.
+    ///
+    /// # Errors
+    /// The caller is remote.
+    pub fn check_local(&self, caller: &Caller<'_>) -> Result<(), AccessDenied> {
+        if self.is_local(caller) {
+            return Ok(());
+        }
+        let addr = caller.addr.to_canonical();
+        let sentence = format!("this command is for local peers alone, you are {addr}");
+        Err(AccessDenied::forbidden(sentence))
     }
 
     /// Decides whether `caller` may use `path`, which is open to all but pages of other sites.

@@ -89,6 +89,7 @@ pub(crate) fn fleet_settings(
         drain_timeout: config.drain_timeout,
         max_replicas: config.max_replicas,
         standbys: config.standbys,
+        names: config.names.clone(),
         seats: None,
         taken_over_from: None,
         workers: config.workers,

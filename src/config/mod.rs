@@ -65,6 +65,8 @@ pub struct Config {
     pub stop: StopTimes,
     /// Largest number of replicas that `/add` may lead to.
     pub max_replicas: usize,
+    /// Names of the first replicas.
+    pub names: fleet::NamePattern,
     /// Number of additional replicas kept warm outside the ring.
     pub standbys: usize,
     /// Ready file for both addresses.
@@ -177,6 +179,7 @@ impl ServeArgs {
             },
             max_replicas: self.replicas.max_replicas,
             standbys: self.replicas.standby,
+            names: self.replicas.name_pattern.unwrap_or_default(),
             ready_file: self.ready_file,
             access_log,
             log_format: self.log_format,

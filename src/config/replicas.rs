@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use super::containers::ContainerArgs;
 use super::parsers::{duration, first_given};
-use crate::fleet::{ContainerSettings, ProcessSettings};
+use crate::fleet::{ContainerSettings, NamePattern, ProcessSettings};
 use crate::roster::ReplicaName;
 
 /// Variables that each replica gets with a value of its own.
@@ -101,6 +101,13 @@ pub struct ReplicaArgs {
     pub standby: usize,
     #[arg(
         long,
+        env = "RINGMASTER_NAME_PATTERN",
+        value_name = "PATTERN",
+        help = "Names of the first replicas, with {} for the number of the seat [default: S{}]"
+    )]
+    pub name_pattern: Option<NamePattern>,
+    #[arg(
+        long,
         env = "RINGMASTER_REPLICA_COMMAND",
         value_name = "COMMAND",
         value_parser = command,
@@ -130,6 +137,7 @@ impl ReplicaArgs {
     fn given_for_managed(&self) -> Option<&'static str> {
         let given = [
             (self.replicas.is_some(), "--replicas"),
+            (self.name_pattern.is_some(), "--name-pattern"),
             (self.replica_command.is_some(), "--replica-command"),
             (
                 self.replica_stop_timeout.is_some(),

@@ -17,7 +17,7 @@ use super::execute::{self, CommandOutput, CommandResult};
 use super::shared::Shared;
 use super::text_answer::{self, send_error};
 use super::watch;
-use crate::access::Caller;
+use crate::access::{AccessKind, Caller};
 use crate::orders::OrderError;
 use crate::shutdown::Shutdown;
 
@@ -186,12 +186,12 @@ impl TextSession<'_> {
         let access = &self.shared.context.access;
         let owner = || self.ends.owner();
         let caller = Caller::at(self.ends.client.ip(), &owner);
-        match command.required_access() {
-            Some((path, kind)) if !self.trusted => access
-                .check(&caller, path, kind)
-                .map_err(|denial| OrderError::invalid(denial.to_string())),
+        let verdict = match command.required_access() {
+            Some((path, kind)) if !self.trusted => access.check(&caller, path, kind),
+            Some((_, AccessKind::LocalWrite)) => access.check_local(&caller),
             _ => Ok(()),
-        }
+        };
+        verdict.map_err(|denial| OrderError::invalid(denial.to_string()))
     }
 
     fn admit_stream(&self, command: &ControlCommand) -> Result<OwnedSemaphorePermit, OrderError> {

@@ -82,7 +82,7 @@ pub fn discover(settings: FleetSettings) -> anyhow::Result<Discovery> {
     let (mut plan, containers) = match &settings.replicas {
         ReplicaSettings::Process { wanted, .. } => {
             let seats = match &settings.seats {
-                None => new_seats(names::first_names(wanted.count)),
+                None => new_seats(settings.names.first_names(wanted.count)),
                 Some(seats) => inherited_seats(seats, &names::random_name),
             };
             (Plan::resume(policy, &seats, &[], now)?, None)

@@ -257,12 +257,12 @@ impl FleetLoop {
                 let seat = self.plan.seat(id);
                 self.heartbeats.start(id, addr, seat, &self.counters);
             }
-            Action::AssignSeat(id, addr, assigned) => {
-                self.heartbeats
-                    .assign_seat(id, addr, assigned, &self.counters);
+            Action::AssignSeat(id, addr, seat) => {
+                self.heartbeats.assign_seat(id, addr, seat, &self.counters);
             }
             Action::ProbeNow(id, fresh) => self.heartbeats.probe_now(id, fresh),
             Action::CheckAlive(id) => self.engine.check_alive(id),
+            Action::Kill(id) => self.engine.kill(id),
             Action::Drain(id) => {
                 pending.drains.insert(id, self.publisher.version());
             }

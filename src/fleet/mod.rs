@@ -34,6 +34,7 @@ pub use events::{EventKind, ReplicaEvent, Setting, SettingChange};
 pub use handle::Fleet;
 pub use heartbeat::ProbeKind;
 pub use journal::{Event, EventBody, JOURNAL_EVENTS, Journal};
+pub use names::NamePattern;
 pub use plan::{Ownership, Status};
 pub use rollout_event::{RolloutEvent, RolloutStage};
 pub use settings::{FleetSettings, HeartbeatSettings, Inherited, ReplicaSettings, bundled_replica};

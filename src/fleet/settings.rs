@@ -9,6 +9,7 @@ use anyhow::bail;
 
 use super::engine::{ContainerSettings, ProcessSettings};
 use super::heartbeat::ProbeKind;
+use super::names::NamePattern;
 use crate::load::LoadBound;
 use crate::ring::{Seat, Spec};
 use crate::roster::{ReplicaAddr, ReplicaName};
@@ -87,6 +88,8 @@ pub struct FleetSettings {
     pub max_replicas: usize,
     /// Number of standbys outside the ring; 0 with [`ReplicaSettings::Fixed`].
     pub standbys: usize,
+    /// Names of the first replicas, unless replicas of an earlier run exist.
+    pub names: NamePattern,
     /// Number of workers of the data path; each has its own counters.
     pub workers: usize,
     /// Seats of the balancer that is taken over, in the order of its list, instead of S1, S2, S3 …

@@ -34,7 +34,7 @@ pub struct WorkerPortCounters {
     pub unserved: Counter,
     /// Request heads that were refused, by status class.
     pub refused: StatusClasses,
-    /// Locally generated replies, refusals included.
+    /// Locally generated replies other than these refusals.
     pub own_replies: StatusClasses,
     /// Requests that were lost and not resent, because the retry budget was exhausted.
     pub retries_denied: Counter,

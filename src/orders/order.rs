@@ -41,6 +41,8 @@ pub enum Order {
     Drain(ReplicaName),
     /// Undo a drain.
     Ready(ReplicaName),
+    /// Kill this replica as a fault would, without a word to its successor. Answered at once.
+    Kill(ReplicaName),
     /// Distribute the keys by another ring. Answered when all workers have adopted it.
     Ring(Spec),
     /// Set the load bound. Answered when all workers have adopted it.
@@ -59,6 +61,7 @@ impl fmt::Display for Order {
             Self::ReplaceBack => return f.write_str("replace back"),
             Self::Drain(name) => return write!(f, "drain {name}"),
             Self::Ready(name) => return write!(f, "ready {name}"),
+            Self::Kill(name) => return write!(f, "kill {name}"),
             Self::Ring(spec) => return write!(f, "ring set {spec}"),
             Self::Bound(bound) => return write!(f, "bound {bound}"),
         };

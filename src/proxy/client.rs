@@ -69,11 +69,33 @@ impl Client {
         self.write(worker, &reply).await
     }
 
+    /// Refuses a request whose head is malformed or too long, and closes.
+    pub(super) async fn refuse(
+        &mut self,
+        worker: &Worker,
+        failure: &ErrorReply,
+        head_only: bool,
+    ) -> Disposition {
+        worker.port().refused.count(failure.status);
+        let reply = LocalReply {
+            status: failure.status,
+            json: &orders::failure(&failure.sentence),
+            fields: "",
+            close: true,
+            head_only,
+        };
+        self.write_uncounted(worker, &reply).await
+    }
+
     /// Writes a reply of Ringmaster's own.
     pub(super) async fn write(&mut self, worker: &Worker, reply: &LocalReply<'_>) -> Disposition {
+        worker.port().own_replies.count(reply.status);
+        self.write_uncounted(worker, reply).await
+    }
+
+    async fn write_uncounted(&mut self, worker: &Worker, reply: &LocalReply<'_>) -> Disposition {
         let limit = worker.settings.limits.write_timeout;
         let bytes = reply.to_bytes();
-        worker.port().own_replies.count(reply.status);
         if let Some(record) = &mut self.record {
             record.local_reply(reply.status, bytes.len());
         }

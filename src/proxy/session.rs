@@ -114,13 +114,12 @@ async fn read_and_answer(worker: &Rc<Worker>, client: &mut Client) -> Dispositio
             Disposition::Close
         }
         Err(NoHead::Refused(refused)) => {
-            worker.port().refused.count(refused.status);
             if let Some(record) = &mut client.record {
                 record.refused(&client.inbox);
             }
             let failure = ErrorReply::new(refused.status, refused.why);
             let head_only = dispatch::is_to_head(&client.inbox);
-            Box::pin(client.answer(worker, &failure, "", false, head_only)).await
+            Box::pin(client.refuse(worker, &failure, head_only)).await
         }
     }
 }

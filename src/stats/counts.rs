@@ -133,7 +133,7 @@ pub struct PortCounts {
     pub unserved: u64,
     /// Request heads that were refused, by status class, 1xx first.
     pub refused: [u64; 5],
-    /// Locally generated replies, refusals included.
+    /// Locally generated replies other than these refusals.
     pub own_replies: [u64; 5],
     /// Requests that were lost and not resent, because the retry budget was exhausted.
     pub retries_denied: u64,
@@ -152,6 +152,14 @@ pub struct PortCounts {
 }
 
 impl PortCounts {
+    /// Returns all replies that were generated locally, refusals included, by status class.
+    #[must_use]
+    pub fn local_replies(&self) -> [u64; 5] {
+        let mut all = self.own_replies;
+        add_all(&mut all, self.refused);
+        all
+    }
+
     /// Returns the current counts of `port`.
     #[must_use]
     pub fn read(port: &DataPortCounters) -> Self {

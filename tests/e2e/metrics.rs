@@ -173,6 +173,7 @@ fn metrics_are_what_prometheus_expects() {
     assert_eq!(sum("requests_total", "", ""), 20.0);
     assert_eq!(sum("replies_total", "class", "2xx"), 20.0);
     assert_eq!(sum("refused_requests_total", "class", "4xx"), 1.0);
+    assert_eq!(sum("own_replies_total", "class", "4xx"), 0.0);
     assert_eq!(sum("replica_state", "state", "up"), 2.0);
     assert_eq!(sum("connections_accepted_total", "", ""), 21.0);
     let spawns = &families["ringmaster_spawn_seconds"].samples;

@@ -40,6 +40,7 @@ fn every_command_of_help_is_there_and_tells_of_itself() {
         "replace NAME|all",
         "drain NAME",
         "ready NAME",
+        "kill NAME",
         "add N [NAME...]",
         "rm N [NAME...]",
         "where KEY",

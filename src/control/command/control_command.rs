@@ -54,7 +54,7 @@ impl ControlCommand {
     pub fn required_access(&self) -> Option<(&'static str, AccessKind)> {
         let path = match self {
             Self::Help(_) | Self::Auth(_) | Self::Prompt | Self::Quit => return None,
-            Self::Order(order) => return Some((order_path(order), AccessKind::Write)),
+            Self::Order(order) => return Some((order_path(order), order_access(order))),
             Self::Rep => "/rep",
             Self::Show(_) => "/replicas",
             Self::Query(RingQuery::Owner(_)) => "/where",
@@ -73,10 +73,17 @@ fn order_path(order: &Order) -> &'static str {
         Order::Add(_) => "/add",
         Order::Rm(_) => "/rm",
         Order::Scale(_) => "/scale",
-        Order::Replace(_) | Order::Drain(_) | Order::Ready(_) => "/replicas",
+        Order::Replace(_) | Order::Drain(_) | Order::Ready(_) | Order::Kill(_) => "/replicas",
         Order::StopReplace | Order::ReplaceBack => "/replace",
         Order::Ring(_) => "/ring",
         Order::Bound(_) => "/bound",
+    }
+}
+
+fn order_access(order: &Order) -> AccessKind {
+    match order {
+        Order::Kill(_) => AccessKind::LocalWrite,
+        _ => AccessKind::Write,
     }
 }
 

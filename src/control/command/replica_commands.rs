@@ -1,5 +1,6 @@
 //! The table entries of the commands about replicas: `rep`, `show`, `add`, `rm`, `scale`,
-//! `drain` and `ready`.
+//! `drain`, `ready` and
+//! `kill`.
 
 use super::arguments::{UsageError, no_args, parse_change, parse_int, parse_value};
 use super::control_command::{CommandSpec, ControlCommand};
@@ -46,9 +47,13 @@ pub(super) const RM: CommandSpec = CommandSpec {
     usage: "rm N [NAME...]",
     about: "remove N replicas, these first and the others at random",
     more: &[
+        "'rm all' removes every replica.",
         "The answer is the list of 'rep', sent when their requests are finished and they are gone.",
     ],
-    read: |words| change(ChangeKind::Rm, words),
+    read: |words| match words {
+        ["all"] => Ok(ControlCommand::Order(Order::Scale(0))),
+        words => change(ChangeKind::Rm, words),
+    },
 };
 
 pub(super) const SCALE: CommandSpec = CommandSpec {
@@ -87,6 +92,20 @@ pub(super) const READY: CommandSpec = CommandSpec {
     more: &[],
     read: |words| match words {
         [name] => Ok(ControlCommand::Order(Order::Ready(parse_value(name)?))),
+        _ => Err(UsageError::Usage),
+    },
+};
+
+pub(super) const KILL: CommandSpec = CommandSpec {
+    name: "kill",
+    usage: "kill NAME",
+    about: "kill it (SIGKILL), to see what its death costs; local peers only",
+    more: &[
+        "The balancer is not told: it finds the death, and replaces the replica, as after any fault.",
+        "The answer comes when the signal is on its way. Fixed backends cannot be killed.",
+    ],
+    read: |words| match words {
+        [name] => Ok(ControlCommand::Order(Order::Kill(parse_value(name)?))),
         _ => Err(UsageError::Usage),
     },
 };

@@ -36,6 +36,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     replace_command::REPLACE,
     replica_commands::DRAIN,
     replica_commands::READY,
+    replica_commands::KILL,
     ring_commands::WHERE,
     ring_commands::RING,
     ring_commands::BOUND,

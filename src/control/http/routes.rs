@@ -160,7 +160,9 @@ async fn answer(
     let uri = request.uri().clone();
     let body = match kind {
         AccessKind::Read => Default::default(),
-        AccessKind::Write => body(request, context.limits.body_timeout).await?,
+        AccessKind::Write | AccessKind::LocalWrite => {
+            body(request, context.limits.body_timeout).await?
+        }
     };
     let parts = RequestParts::new(uri.path(), uri.query().unwrap_or_default(), &body);
     let command = extract(&parts)?;

@@ -107,31 +107,31 @@ fn by_class(counts: [u64; 5]) -> impl Iterator<Item = (MetricLabels, u64)> {
 fn about(families: &mut Families, context: &ControlContext, fleet: &FleetCountsSnapshot) {
     let sources = &context.sources;
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
-    let help = "Always 1; its label is the version of this program.";
+    let help = "Constant 1, labelled with the version of this program.";
     families.gauge("build_info", help, [(version, 1.0)]);
     let started = sources.started.duration_since(UNIX_EPOCH);
     let started = started.unwrap_or_default().as_secs_f64();
-    let help = "When this program began to serve, in seconds since 1970.";
+    let help = "Start time of this program, in seconds since the Unix epoch.";
     families.gauge("start_time_seconds", help, unlabelled(started));
     let engine = vec![("engine", sources.engine.to_owned())];
-    let help = "Whether the engine that starts replicas answered when it was last asked: 1 or 0.";
+    let help = "1 if the engine that starts replicas answered the last call to it, 0 if not.";
     families.gauge(
         "engine_up",
         help,
         [(engine, f64::from(u8::from(fleet.engine_up)))],
     );
     let fleet = (sources.fleet_counts)();
-    let help = "Replicas that are wanted, in replicas.";
+    let help = "Number of replicas that are wanted.";
     families.gauge("replicas_wanted", help, unlabelled(fleet.wanted as f64));
-    let help = "Replicas that have answered and are not dead, in replicas.";
+    let help = "Number of replicas that have answered and are not dead.";
     families.gauge("replicas_answered", help, unlabelled(fleet.answered as f64));
-    let help = "Replicas that requests are routed to without hesitation, in replicas.";
+    let help = "Number of replicas that get new requests.";
     families.gauge("replicas_up", help, unlabelled(fleet.up as f64));
-    let help = "Replicas that are warm and wait for a seat, in replicas.";
+    let help = "Number of standbys that are warm and wait for a seat.";
     families.gauge("standbys", help, unlabelled(fleet.standbys as f64));
-    let help = "Distinct versions that the replicas in seats run, in versions.";
+    let help = "Number of distinct versions that the replicas in seats run.";
     families.gauge("versions", help, unlabelled(fleet.versions as f64));
-    let help = "Whether a replacement by order is under way: 1 or 0.";
+    let help = "1 while a replacement by order is under way, 0 otherwise.";
     let replacing = f64::from(u8::from(fleet.replacing));
     families.gauge("replacing", help, unlabelled(replacing));
 }
@@ -164,29 +164,29 @@ fn requests(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
         ]
     };
     families.counter("requests_total", help, by_seat_and(seats, "way", ways));
-    let help = "Replies of the replica in a seat, by the class of their status, interim ones too.";
+    let help =
+        "Number of replies by the replica in a seat, by status class, interim replies included.";
     let replies = |counts: &SeatCounts| classes(counts.replies);
     families.counter("replies_total", help, by_seat_and(seats, "class", replies));
-    let help =
-        "Requests that went on from a seat to another connection or another replica, by reason.";
+    let help = "Number of requests that were sent again, from a seat to another connection or replica, by reason.";
     let retries = |counts: &SeatCounts| {
         let count = |why: Retry| (why.as_str(), counts.retries[why as usize]);
         Retry::ALL.map(count)
     };
     families.counter("retries_total", help, by_seat_and(seats, "reason", retries));
-    let help = "Requests that another replica got, because the one in a seat was not up, or had refused or lost them.";
+    let help = "Number of requests that another replica answered, because the one in the seat was not up, refused or lost them.";
     let saved = by_seat(seats, |counts| counts.saved);
     families.counter("saved_requests_total", help, saved);
-    let help = "Replies that broke off after a part of them had gone to the client.";
+    let help = "Number of replies that broke off after a part had been sent to the client.";
     let truncated = by_seat(seats, |counts| counts.truncated);
     families.counter("truncated_replies_total", help, truncated);
-    let help = "Requests under way with the replica in a seat, tunnels among them, in requests.";
+    let help = "Number of requests in flight at the replica in a seat, tunnels included.";
     let in_flight = by_seat(seats, |counts| counts.in_flight as f64);
     families.gauge("requests_in_flight", help, in_flight);
-    let help = "Requests from clients for a seat, heads and bodies as they came, in bytes.";
+    let help = "Size of the requests from clients for a seat, heads and bodies, in bytes.";
     let bytes = by_seat(seats, |counts| counts.from_client);
     families.counter("received_bytes_total", help, bytes);
-    let help = "Replies of a seat to clients, heads and bodies as they went, in bytes.";
+    let help = "Size of the replies of a seat to clients, heads and bodies, in bytes.";
     let bytes = by_seat(seats, |counts| counts.to_client);
     families.counter("sent_bytes_total", help, bytes);
 }
@@ -195,21 +195,21 @@ fn times(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
     let mut add = |name, help, bounds, times: fn(&SeatCounts) -> HistogramSnapshot| {
         families.histogram(name, help, bounds, by_seat(seats, times));
     };
-    let help = "From the head of a request to the head of its reply, in seconds.";
+    let help = "Time from the head of a request to the head of its reply, in seconds.";
     add(
         "first_byte_seconds",
         help,
         &DURATION_BUCKETS[..],
         |counts| counts.first_byte,
     );
-    let help = "From the head of a request to its end by any side, in seconds; without tunnels.";
+    let help = "Time from the head of a request to its end, in seconds, tunnels excluded.";
     add(
         "request_duration_seconds",
         help,
         &DURATION_BUCKETS[..],
         |counts| counts.total,
     );
-    let help = "From a heartbeat to its answer, in seconds.";
+    let help = "Time from a heartbeat to its answer, in seconds.";
     add(
         "heartbeat_seconds",
         help,
@@ -226,28 +226,27 @@ fn life_counters(
     let mut count = |name, help, count: fn(&SeatCounts) -> u64| {
         families.counter(name, help, by_seat(seats, count));
     };
-    let help = "Heartbeats that were not answered in time, or not with health.";
+    let help = "Number of heartbeats that were answered late, never, or with a failure.";
     count("heartbeats_missed_total", help, |counts| counts.missed);
-    let help = "Replicas that died in a seat.";
+    let help = "Number of replicas that died in a seat.";
     count("replica_deaths_total", help, |counts| counts.deaths);
-    let help = "Successors that took a seat after a death.";
+    let help = "Number of successors that took a seat after a death.";
     count("replacements_total", help, |counts| counts.replaced);
-    let help = "Replicas that could not be started for a seat.";
+    let help = "Number of replicas that could not be started for a seat.";
     count("failed_starts_total", help, |counts| counts.failed_starts);
-    let help =
-        "From the verdict on a dead replica to the first answer of its successor, in seconds.";
+    let help = "Time from the verdict that a replica is dead to the first answer of its successor, in seconds.";
     families.histogram(
         "replacement_seconds",
         help,
         &DURATION_BUCKETS,
         unlabelled(fleet.replacements),
     );
-    let help = "Replacements of replicas by another version, by the stage that they reached: begun, completed, stopped, \
-                turned_back (the former versions are to come back), rolled_back or failed.";
+    let help = "Number of replacements by another version, by the stage that they reached: begun, completed, \
+                stopped, turned_back (the former versions are brought back), rolled_back or failed.";
     let stages = RolloutStage::ALL.iter().zip(fleet.rollouts);
     let stages = stages.map(|(stage, count)| (vec![("stage", stage.as_str().to_owned())], count));
     families.counter("rollouts_total", help, stages);
-    let help = "From the order to start a replica to its first answer, in seconds.";
+    let help = "Time from the start of a replica to its first answer, in seconds.";
     families.histogram(
         "spawn_seconds",
         help,
@@ -257,35 +256,34 @@ fn life_counters(
 }
 
 fn port(families: &mut Families, port: &PortCounts) {
-    let help = "Client connections that are open, in connections.";
+    let help = "Number of open client connections.";
     families.gauge("connections_open", help, unlabelled(port.open as f64));
-    let help = "Client connections that may be open, in connections.";
+    let help = "Maximum number of open client connections.";
     families.gauge("connections_limit", help, unlabelled(port.limit as f64));
     let mut count = |name, help, count| families.counter(name, help, unlabelled(count));
-    let help = "Idle client connections that were closed for new ones, at the limit.";
+    let help = "Number of idle client connections that were closed for new ones, at the limit.";
     count("connections_evicted_total", help, port.evicted);
-    let help = "Client connections that were reset because no replica could be reached; only with --balance source.";
+    let help = "Number of client connections that were reset because no replica could be reached, with --balance source.";
     count("connections_unserved_total", help, port.unserved);
-    let help = "Client connections that were accepted.";
+    let help = "Number of client connections that were accepted.";
     count("connections_accepted_total", help, port.accepted);
-    let help = "Requests that were lost and not sent again, because the retry budget was spent.";
+    let help =
+        "Number of lost requests that were not sent again, because the retry budget was spent.";
     count("retries_denied_total", help, port.retries_denied);
-    let help = "Connections to replicas that were taken from a pool.";
+    let help = "Number of requests that got their connection to a replica from a pool.";
     count("pool_hits_total", help, port.pool_hits);
-    let help = "Connections to replicas that had to be made.";
+    let help = "Number of requests for which a connection to a replica was opened.";
     count("pool_misses_total", help, port.pool_misses);
-    let help = "Bytes of bodies and tunnels that went through pipes, by splice(2).";
+    let help = "Size of the bodies and tunnels that were moved by splice(2), in bytes.";
     count("spliced_bytes_total", help, port.spliced);
-    let help =
-        "Large pieces that were copied because no pipe was to be had, or the sockets take none.";
+    let help = "Number of large pieces that were copied, because no pipe was free or the sockets do not support splice(2).";
     count("splice_fallbacks_total", help, port.splice_fallbacks);
-    let help = "Lines of the access log that were written.";
+    let help = "Number of lines that were written to the access log.";
     count("access_log_lines_total", help, port.log_written);
-    let help =
-        "Lines of the access log that were lost: the writer did not keep up, or could not write.";
+    let help = "Number of lines of the access log that were lost, because the writer fell behind or failed.";
     count("access_log_lost_total", help, port.log_lost);
-    let help = "Requests that were refused as malformed, by the class of the answer's status.";
+    let help = "Number of requests refused as malformed, by the class of the reply's status.";
     families.counter("refused_requests_total", help, by_class(port.refused));
-    let help = "Replies of the balancer itself, refusals among them, by the class of their status.";
+    let help = "Number of replies by the balancer itself, without those to malformed requests, by status class.";
     families.counter("own_replies_total", help, by_class(port.own_replies));
 }

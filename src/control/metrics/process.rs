@@ -18,26 +18,26 @@ pub(super) fn add(families: &mut Families, context: &ControlContext) {
     let one = |value: Option<f64>| value.map(|value| (MetricLabels::new(), value));
     let read = |file: &str| fs::read_to_string(format!("/proc/self/{file}")).unwrap_or_default();
     let (stat, status, limits) = (read("stat"), read("status"), read("limits"));
-    let help = "User and system CPU time, in seconds.";
+    let help = "CPU time in user and kernel mode, in seconds.";
     families.seconds("process_cpu_seconds_total", help, one(cpu_seconds(&stat)));
-    let help = "Open file descriptors, in descriptors.";
+    let help = "Number of open file descriptors.";
     let open = fs::read_dir("/proc/self/fd").ok();
     // Reading the folder opens it.
     let open = open.map(|open| open.count().saturating_sub(1) as f64);
     families.gauge("process_open_fds", help, one(open));
-    let help = "File descriptors that may be open, in descriptors.";
+    let help = "Maximum number of open file descriptors.";
     families.gauge("process_max_fds", help, one(max_descriptors(&limits)));
-    let help = "Resident memory, in bytes.";
+    let help = "Resident memory size, in bytes.";
     let resident = kilobytes(&status, "VmRSS:");
     families.gauge("process_resident_memory_bytes", help, one(resident));
-    let help = "Virtual memory, in bytes.";
+    let help = "Virtual memory size, in bytes.";
     let virtual_size = kilobytes(&status, "VmSize:");
     families.gauge("process_virtual_memory_bytes", help, one(virtual_size));
-    let help = "Threads, in threads.";
+    let help = "Number of threads.";
     families.gauge("process_threads", help, one(field(&status, "Threads:")));
     let started = context.sources.started.duration_since(UNIX_EPOCH);
     let started = started.ok().map(|started| started.as_secs_f64());
-    let help = "When this program began to serve, in seconds since 1970.";
+    let help = "Start time of this program, in seconds since the Unix epoch.";
     families.gauge("process_start_time_seconds", help, one(started));
 }
 

@@ -122,7 +122,7 @@ fn add_port_json(totals: &mut Value, port: &PortCounts) {
         "unserved": port.unserved,
     });
     totals["refused"] = classes(port.refused);
-    totals["own_replies"] = classes(port.own_replies);
+    totals["own_replies"] = classes(port.local_replies());
     totals["retries_denied"] = json!(port.retries_denied);
     totals["pool"] = json!({"hits": port.pool_hits, "misses": port.pool_misses});
     totals["splice"] = json!({"bytes": port.spliced, "fallbacks": port.splice_fallbacks});

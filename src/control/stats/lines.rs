@@ -178,7 +178,7 @@ fn route_cells(row: &StatsRow) -> [String; 8] {
 }
 
 fn port(lines: &mut Vec<String>, port: &PortCounts) {
-    let own: u64 = port.own_replies.iter().sum();
+    let own: u64 = port.local_replies().iter().sum();
     let refused: u64 = port.refused.iter().sum();
     lines.extend([
         format!(

@@ -305,6 +305,13 @@ fn remote_clients_are_denied() {
         let answer = ask_as("192.168.65.1", None, &format!("{line}\n"));
         assert_eq!(answer, denied(path), "{line}");
     }
+    // No token opens this one.
+    let alone = "ERR this command is for local peers alone, you are 192.168.65.1\n\n";
+    assert_eq!(ask_as("192.168.65.1", None, "kill S1\n"), alone);
+    let answer = ask_as("192.168.65.1", Some("s3cret"), "auth s3cret; kill S1\n");
+    assert_eq!(answer, format!("ok\n\n{alone}"));
+    let answer = ask_as("127.0.0.1", Some("s3cret"), "auth s3cret; kill S1\n");
+    assert_eq!(answer, "ok\n\nN 3\nS1\nS2\nS3\n\n");
     for line in ["GET /replicas", "POST /scale", "POST /replicas/S1/replace"] {
         let request = format!("{line} HTTP/1.0\r\n\r\n");
         let answer = ask_as("192.168.65.1", None, &request);

@@ -59,13 +59,14 @@ pub(super) fn scripted(
             })
             | Order::Drain(name)
             | Order::Ready(name)
+            | Order::Kill(name)
                 if !names.contains(name) =>
             {
                 Err(OrderError::not_found(name))
             }
             Order::Bound(_) | Order::Scale(_) | Order::Replace(_) => Ok(names.clone()),
             Order::StopReplace | Order::ReplaceBack => Ok(names.clone()),
-            Order::Drain(_) | Order::Ready(_) => Ok(names.clone()),
+            Order::Drain(_) | Order::Ready(_) | Order::Kill(_) => Ok(names.clone()),
             Order::Ring(spec) => match spec.build(&[Seat(57)].into()) {
                 Ok(_) => Ok(names.clone()),
                 Err(err) => Err(OrderError::invalid(err.to_string())),

@@ -34,7 +34,7 @@ pub(super) fn discover(
         .enable_all()
         .build()
         .context("no event loop for the discovery")?;
-    let names: Vec<ReplicaName> = names::first_names(wanted.count).collect();
+    let names: Vec<ReplicaName> = settings.names.first_names(wanted.count).collect();
     runtime.block_on(async {
         let environment = Environment::survey(wanted, settings.taken_over_from).await?;
         let adoption = discover_containers(&environment, names, settings).await;

@@ -109,6 +109,10 @@ pub(in crate::fleet) trait Engine: fmt::Debug + Send {
     /// notified of every exit has nothing to do here.
     fn check_alive(&mut self, id: ReplicaId);
 
+    /// Kills a replica as a fault would, if it runs: `Ended` follows, or it falls silent. An engine
+    /// that did not start its replicas has nothing to do here.
+    fn kill(&mut self, _id: ReplicaId) {}
+
     /// Removes a replica: `Removed` follows.
     fn remove(&mut self, id: ReplicaId, mode: StopMode);
 

@@ -16,12 +16,13 @@ use std::future::ready;
 use std::io;
 use std::path::Path;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Child;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use self::output::{ChildMessage, ChildOutput};
@@ -47,10 +48,11 @@ pub(in crate::fleet) struct Process {
     children: HashMap<ReplicaId, Option<ChildHandle>>,
 }
 
-/// A child's process, and the stop request for its supervising task.
+/// A child's process, and the requests to its supervising task.
 #[derive(Debug)]
 struct ChildHandle {
     stop: oneshot::Sender<StopMode>,
+    kill: Arc<Notify>,
     pid: Option<u32>,
 }
 
@@ -105,15 +107,21 @@ impl Engine for Process {
             events.send(EngineEvent::Started { id, addr });
         }
         let (stop, stop_requested) = oneshot::channel();
+        let kill = Arc::<Notify>::default();
+        let requests = ChildRequests {
+            stop: stop_requested,
+            kill: Arc::clone(&kill),
+        };
         let pid = child.id();
-        self.children.insert(id, Some(ChildHandle { stop, pid }));
+        self.children
+            .insert(id, Some(ChildHandle { stop, kill, pid }));
         let address_known = addr.is_some();
         let stop_timeout = self.stop_timeout;
         tokio::spawn(supervise(
             id,
             child,
             address_known,
-            stop_requested,
+            requests,
             stop_timeout,
             events,
         ));
@@ -137,6 +145,12 @@ impl Engine for Process {
         // The kernel notifies us of every exit.
     }
 
+    fn kill(&mut self, id: ReplicaId) {
+        if let Some(Some(child)) = self.children.get(&id) {
+            child.kill.notify_one();
+        }
+    }
+
     fn remove(&mut self, id: ReplicaId, mode: StopMode) {
         let requested = match self.children.remove(&id) {
             Some(Some(child)) => child.stop.send(mode).is_ok(),
@@ -148,12 +162,18 @@ impl Engine for Process {
     }
 }
 
+/// Requests to the task that supervises a child.
+struct ChildRequests {
+    stop: oneshot::Receiver<StopMode>,
+    kill: Arc<Notify>,
+}
+
 /// Supervises one child: reads its output, reports its exit, and removes it on request.
 async fn supervise(
     id: ReplicaId,
     mut child: Child,
     address_known: bool,
-    mut stop_requested: oneshot::Receiver<StopMode>,
+    mut requests: ChildRequests,
     stop_timeout: Duration,
     events: EngineEvents,
 ) {
@@ -169,7 +189,8 @@ async fn supervise(
                 send_exit(id, status, &mut output, &events);
                 break None;
             }
-            mode = &mut stop_requested => break Some(mode.unwrap_or(StopMode::Kill)),
+            mode = &mut requests.stop => break Some(mode.unwrap_or(StopMode::Kill)),
+            () = requests.kill.notified() => signal(group, Signal::KILL),
             message = output.next() => events.send(match message {
                 ChildMessage::Listens(addr) => EngineEvent::Started { id, addr },
                 ChildMessage::NotLoopback(addr) => {
@@ -197,7 +218,7 @@ async fn supervise(
         None => {
             // The exit was reported; the replica stays registered until it is removed or the fleet
             // ends.
-            let _ = stop_requested.await;
+            let _ = requests.stop.await;
         }
     }
     drop(held_open);

@@ -34,6 +34,7 @@ fn fleet_loop() -> (FleetLoop, mpsc::UnboundedReceiver<EngineEvent>, Subscriber)
         drain_timeout: long,
         max_replicas: 1,
         standbys: 0,
+        names: crate::fleet::NamePattern::default(),
         seats: None,
         taken_over_from: None,
         workers: 1,

@@ -5,11 +5,11 @@
 
 use super::order_book::{ActiveOrder, QueuedOrder};
 use super::state::PlanState;
-use super::types::{Environment, OrderId};
+use super::types::{Action, Environment, OrderId};
 use super::{add, drain, replace, replace_outcome, replace_steps, ring_settings, rm, scale};
 use crate::fleet::engine::{Management, StopMode};
 use crate::orders::{Order, OrderError};
-use crate::roster::ReplicaId;
+use crate::roster::{ReplicaId, ReplicaName};
 
 /// Queues an order, or refuses it.
 pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
@@ -21,6 +21,7 @@ pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
             | Order::Replace(_)
             | Order::StopReplace
             | Order::ReplaceBack
+            | Order::Kill(_)
     );
     let refusal = if state.policy.keeper == Management::External && is_start_or_stop {
         OrderError::invalid("fixed backends are neither started nor stopped")
@@ -39,12 +40,17 @@ pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
     state.effects.answer(order_id, Err(refusal));
 }
 
-/// Carries out an order that does not wait for the replacement that is under way, but ends it.
-/// Returns `false` for any other order.
+/// Carries out an order that does not wait for the change that is under way: it ends a replacement,
+/// or kills a replica. Returns `false` for any other order.
 fn interrupt(state: &mut PlanState, order_id: OrderId, order: &Order) -> Result<bool, OrderError> {
     match order {
         Order::StopReplace => {
             replace::stop(state, order_id)?;
+            state.answer_with_list(order_id);
+            Ok(true)
+        }
+        Order::Kill(name) if state.handover.is_owned() => {
+            kill(state, name)?;
             state.answer_with_list(order_id);
             Ok(true)
         }
@@ -53,6 +59,21 @@ fn interrupt(state: &mut PlanState, order_id: OrderId, order: &Order) -> Result<
         }
         _ => Ok(false),
     }
+}
+
+/// Has the engine kill the replica of this name. Its death is noticed as any other.
+///
+/// # Errors
+/// No replica has the name, or the replica is being removed.
+fn kill(state: &mut PlanState, name: &ReplicaName) -> Result<(), OrderError> {
+    let mut replicas = state.replicas.iter();
+    let named = replicas.find(|(_, replica)| replica.name == *name);
+    let (id, replica) = named.ok_or_else(|| OrderError::not_found(name))?;
+    if replica.is_removing() {
+        return Err(OrderError::invalid(format!("{name} is being removed")));
+    }
+    state.effects.push(Action::Kill(id));
+    Ok(())
 }
 
 /// Begins the next order if none is active. Returns `true` if it did.
@@ -66,7 +87,8 @@ pub(super) fn begin_next(state: &mut PlanState, env: &mut dyn Environment) -> bo
         Order::Scale(n) => scale::begin(state, order_id, n, env),
         Order::Replace(request) => replace::begin(state, order_id, request).map(Some),
         Order::ReplaceBack => replace::begin_back(state, order_id).map(Some),
-        // Never queued.
+        // These two are never queued.
+        Order::Kill(name) => kill(state, &name).map(|()| None),
         Order::StopReplace => replace::stop(state, order_id).map(|()| None),
         Order::Drain(name) => drain::set_drained(state, &name, true).map(|()| None),
         Order::Ready(name) => drain::set_drained(state, &name, false).map(|()| None),

@@ -193,6 +193,8 @@ pub(in crate::fleet) enum Action {
     Remove(ReplicaId, StopMode),
     /// Answer an order.
     Answer(OrderId, OrderResult),
+    /// Kill a replica as a fault would.
+    Kill(ReplicaId),
     /// Record a change of a replica.
     Record(ReplicaEvent),
     /// Have the engine look a version up, for this order.

@@ -67,6 +67,7 @@ fn settings(replicas: ReplicaSettings) -> FleetSettings {
         start_timeout: Duration::from_secs(10),
         drain_timeout: Duration::from_secs(60),
         standbys: 0,
+        names: super::NamePattern::default(),
         seats: None,
         taken_over_from: None,
         max_replicas: 256,

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::support::{
-    Client, Engine, Load, Ringmaster, Signal, exclusive_load, is_gone, on_both_engines, server_of,
-    six_digits,
+    Backend, Client, Engine, Load, Ringmaster, Signal, exclusive_load, is_gone, on_both_engines,
+    server_of, six_digits,
 };
 
 on_both_engines!(
     three_come_and_three_go_and_no_request_fails,
+    a_kill_by_order_is_a_fault_that_no_client_sees,
     a_removed_replica_finishes_its_requests,
     a_removed_replica_ends_at_the_drain_timeout,
     a_removed_replica_that_falls_silent_delays_no_client,
@@ -35,6 +36,33 @@ fn three_come_and_three_go_and_no_request_fails(engine: Engine) {
     let new = tally.by_server.range(4..).count();
     assert_eq!(new, 3, "not all new ones served: {:?}", tally.by_server);
     assert_eq!(program.children().len(), 2);
+}
+
+fn a_kill_by_order_is_a_fault_that_no_client_sees(engine: Engine) {
+    let _turn = exclusive_load();
+    let program = engine.start(&["--name-pattern", "server{}"]);
+    let victim = program.replica("server2");
+    let load = Load::start(program.listen, 16);
+    load.reach(200);
+    let answer = program.command("kill server2");
+    assert_eq!(answer, "N 3\nserver1\nserver2\nserver3\n\n");
+    program.event("replaced", 2);
+    assert!(is_gone(victim));
+    load.go_on(200);
+    load.finish().expect_no_failure();
+    assert!(program.command("kill server2").starts_with("ERR "));
+    assert_eq!(program.command("rm all"), "N 0\n\n");
+}
+
+#[test]
+fn fixed_backends_are_not_killed() {
+    let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let named = format!("a={}", backend.addr);
+    let program = Ringmaster::start(&["--backend", &named]);
+    assert_eq!(
+        program.command("kill a"),
+        "ERR fixed backends are neither started nor stopped\n\n"
+    );
 }
 
 /// Starts a program whose replica in seat 2 was stopped while it had this request, and is still up.

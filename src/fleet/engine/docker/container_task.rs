@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
 use super::api::ApiError;
@@ -24,6 +24,7 @@ const CREATE_ATTEMPTS: u32 = 2;
 pub(super) struct ContainerTask {
     replica: ReplicaContainer,
     stop_requested: oneshot::Receiver<StopMode>,
+    kill_requested: Arc<Notify>,
     /// `true` if a container may exist, even if its ID is not known.
     may_exist: bool,
     /// `true` if its exit was reported.
@@ -43,10 +44,12 @@ impl ContainerTask {
     pub(super) fn new(
         replica: ReplicaContainer,
         stop_requested: oneshot::Receiver<StopMode>,
+        kill_requested: Arc<Notify>,
     ) -> Self {
         Self {
             replica,
             stop_requested,
+            kill_requested,
             may_exist: false,
             exit_reported: false,
         }
@@ -212,15 +215,27 @@ impl ContainerTask {
         })
     }
 
+    /// Kills the container as a fault would.
+    async fn kill(&self, container: &ContainerId) {
+        if let Err(err) = self.replica.shared.api.kill(container).await {
+            tracing::warn!("cannot kill container {container}: {err}");
+        }
+    }
+
     /// Reports the exit of the container, if it comes, and waits for the stop request.
     async fn supervise(&mut self, container: &ContainerId) -> StopMode {
         let check = Arc::clone(&self.replica.check);
+        let kill = Arc::clone(&self.kill_requested);
         let mut rechecks = RECHECK_DELAYS.len();
         loop {
             let delay = RECHECK_DELAYS.get(rechecks).copied();
             tokio::select! {
                 biased;
                 mode = self.stop_requested() => return mode,
+                () = kill.notified() => {
+                    self.kill(container).await;
+                    rechecks = 0;
+                }
                 () = check.requested() => rechecks = 0,
                 () = sleep(delay.unwrap_or_default()), if delay.is_some() => rechecks += 1,
             }

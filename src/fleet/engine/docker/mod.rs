@@ -36,7 +36,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::sleep;
 
 use self::container_task::ContainerTask;
@@ -62,11 +62,12 @@ pub use self::settings::{ContainerOptions, ContainerSettings, Image, PullPolicy}
 /// Delay before the wanted seats are written into the lock again.
 const RECORD_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// The stop request and the check signal of a container's task.
+/// The requests to a container's task.
 #[derive(Debug)]
 struct TaskHandle {
     container_name: String,
     stop: oneshot::Sender<StopMode>,
+    kill: Arc<Notify>,
     check: Arc<CheckSignal>,
 }
 
@@ -151,10 +152,12 @@ impl Engine for Docker {
             shared: Arc::clone(&self.shared),
             check: Arc::clone(&check),
         };
-        let task = ContainerTask::new(replica, stop_requested);
+        let kill = Arc::<Notify>::default();
+        let task = ContainerTask::new(replica, stop_requested, Arc::clone(&kill));
         let handle = TaskHandle {
             container_name,
             stop,
+            kill,
             check,
         };
         self.tasks.insert(id, handle);
@@ -195,6 +198,12 @@ impl Engine for Docker {
     fn check_alive(&mut self, id: ReplicaId) {
         if let Some(task) = self.tasks.get(&id) {
             task.check.request_check();
+        }
+    }
+
+    fn kill(&mut self, id: ReplicaId) {
+        if let Some(task) = self.tasks.get(&id) {
+            task.kill.notify_one();
         }
     }
 

@@ -229,6 +229,15 @@ impl Bench {
         }
     }
 
+    /// Returns the replicas that the last step has the engine kill.
+    pub(super) fn kills(&self) -> Vec<ReplicaId> {
+        let kill = |action: &Action| match action {
+            Action::Kill(id) => Some(*id),
+            _ => None,
+        };
+        self.did.iter().filter_map(kill).collect()
+    }
+
     /// Returns the replicas that the last step started.
     pub(super) fn started(&self) -> Vec<ReplicaId> {
         let start = |action: &Action| match action {

@@ -36,6 +36,25 @@ fn a_drained_replica_stays_and_is_listed() {
 }
 
 #[test]
+fn a_kill_does_not_wait_for_the_change_under_way_and_is_found_as_any_death() {
+    let mut bench = Bench::up(2);
+    bench.roll_out("all");
+    let killed = bench.order(Order::Kill(name("S2")));
+    assert_eq!(killed, Some(Ok(names("S1 S2"))));
+    assert_eq!(bench.kills(), [S2]);
+    assert_eq!(bench.kinds(), [], "the balancer is not told");
+    bench.ends(S2);
+    assert_eq!(bench.kinds(), [EventKind::Down]);
+    let leaving = OrderError::invalid("S2 is being removed");
+    assert_eq!(bench.order(Order::Kill(name("S2"))), Some(Err(leaving)));
+    let missing = OrderError::not_found(&name("S9"));
+    assert_eq!(bench.order(Order::Kill(name("S9"))), Some(Err(missing)));
+    assert_eq!(bench.kills(), []);
+    bench.feed(Input::Ownership(Ownership::Yielding));
+    assert!(bench.order(Order::Kill(name("S1"))).unwrap().is_err());
+}
+
+#[test]
 fn the_successor_of_a_drained_replica_serves() {
     let mut bench = Bench::up(2);
     bench.order(Order::Drain(name("S2")));

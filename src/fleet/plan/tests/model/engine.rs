@@ -35,6 +35,7 @@ impl Model {
                 self.sim(id).called = true;
             }
             Action::ProbeNow(..) | Action::CheckAlive(_) | Action::Record(_) => {}
+            Action::Kill(id) => self.engine_kills(id),
             Action::Drain(id) => {
                 assert!(!self.members.iter().any(|member| member.id == id));
                 self.draining.insert(id);
@@ -48,6 +49,7 @@ impl Model {
                         Order::Rm(change) => self.wanted -= change.n,
                         Order::Scale(n) => self.wanted = n,
                         Order::Replace(_) | Order::Drain(_) | Order::Ready(_) => {}
+                        Order::Kill(_) => {}
                         Order::Ring(_) | Order::Bound(_) => {}
                         Order::StopReplace | Order::ReplaceBack => {}
                     }
@@ -92,6 +94,20 @@ impl Model {
                 .reports
                 .push((due, EngineEvent::Ended { id, how: how() })),
             _ => {}
+        }
+    }
+
+    /// Ends a replica. The report of its end arrives at once or late.
+    pub(super) fn engine_kills(&mut self, id: ReplicaId) {
+        let sim = self.sim(id);
+        if !matches!(sim.state, State::Running | State::Frozen) {
+            return;
+        }
+        sim.state = State::Dead;
+        if !sim.removing {
+            let due = self.now + self.dice.millis(100);
+            let how = ExitReport::default();
+            self.reports.push((due, EngineEvent::Ended { id, how }));
         }
     }
 

@@ -31,7 +31,7 @@ impl Model {
             n => listed[self.dice.roll(n)].clone(),
         };
         let same = orders::ReplaceRequest::same_version;
-        let order = match self.dice.roll(11) {
+        let order = match self.dice.roll(12) {
             0 => Order::Scale(self.dice.roll(8)),
             1 => Order::Replace(same(orders::ReplaceTarget::All)),
             2 => Order::Replace(same(orders::ReplaceTarget::One(name))),
@@ -39,6 +39,7 @@ impl Model {
             5 => Order::Ready(name),
             6 => Order::StopReplace,
             7 => Order::ReplaceBack,
+            8 => Order::Kill(name),
             _ => self.rollout(name),
         };
         self.hand_in(order);
@@ -82,14 +83,8 @@ impl Model {
                 }
             }
             13 => {
-                // The report of the end may arrive at once or late.
                 if let Some(id) = self.dice.pick(&self.in_state(State::Running)) {
-                    self.sim(id).state = State::Dead;
-                    if !self.sim(id).removing {
-                        let due = self.now + self.dice.millis(100);
-                        let how = ExitReport::default();
-                        self.reports.push((due, EngineEvent::Ended { id, how }));
-                    }
+                    self.engine_kills(id);
                 }
             }
             14 => {
