@@ -1,11 +1,14 @@
 //! The key of a request, taken from the first source of `--key` that the request has.
 
+mod address_prefix;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use rand::rngs::StdRng;
 
+use self::address_prefix::AddressPrefix;
 use super::generated_id::{GeneratedId, RequestIdKind};
 use super::rewrite::ConnectionTokens;
 use crate::ring::Key;
@@ -25,10 +28,14 @@ enum KeySource {
     Header(String),
     /// Value of this query parameter.
     Query(String),
+    /// Value of this cookie.
+    Cookie(String),
     /// Path of the target.
     Path,
     /// Address of the client.
     Address,
+    /// Network of the client's address.
+    Network(AddressPrefix),
     /// Request ID generated here and sent on as X-Request-ID.
     Random,
 }
@@ -37,10 +44,12 @@ enum KeySource {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseKeyRuleError {
     /// An entry is not a known source.
-    #[error("unknown key source '{0}': use header:NAME, query:NAME, path, source or random")]
+    #[error(
+        "unknown key source '{0}': use header:NAME, query:NAME, cookie:NAME, path, source, source/BITS or random"
+    )]
     Unknown(String),
     /// The last source does not always give a key, or another one does.
-    #[error("the last source must be path, source or random, and no earlier one may")]
+    #[error("the last source must be path, source, source/BITS or random, and no earlier one may")]
     End,
 }
 
@@ -49,8 +58,12 @@ impl FromStr for KeyRule {
 
     fn from_str(text: &str) -> Result<Self, ParseKeyRuleError> {
         let sources: Vec<KeySource> = text.split(',').map(source).collect::<Result<_, _>>()?;
-        let always =
-            |source: &KeySource| !matches!(source, KeySource::Header(_) | KeySource::Query(_));
+        let always = |source: &KeySource| {
+            !matches!(
+                source,
+                KeySource::Header(_) | KeySource::Query(_) | KeySource::Cookie(_)
+            )
+        };
         match sources.iter().position(always) {
             Some(at) if at + 1 == sources.len() => Ok(Self {
                 sources,
@@ -69,10 +82,16 @@ fn source(text: &str) -> Result<KeySource, ParseKeyRuleError> {
             Ok(KeySource::Header(name.to_ascii_lowercase()))
         }
         Some(("query", name)) if !name.is_empty() => Ok(KeySource::Query(name.to_owned())),
+        Some(("cookie", name)) if is_token(name) => Ok(KeySource::Cookie(name.to_owned())),
         None if text.trim() == "path" => Ok(KeySource::Path),
         None if text.trim() == "source" => Ok(KeySource::Address),
         None if text.trim() == "random" => Ok(KeySource::Random),
-        _ => Err(unknown()),
+        None => {
+            let bits = text.trim().strip_prefix("source/").ok_or_else(unknown)?;
+            let prefix = bits.parse().map_err(|()| unknown())?;
+            Ok(KeySource::Network(prefix))
+        }
+        Some(_) => Err(unknown()),
     }
 }
 
@@ -83,8 +102,10 @@ impl fmt::Display for KeyRule {
             match source {
                 KeySource::Header(name) => write!(f, "{comma}header:{name}")?,
                 KeySource::Query(name) => write!(f, "{comma}query:{name}")?,
+                KeySource::Cookie(name) => write!(f, "{comma}cookie:{name}")?,
                 KeySource::Path => write!(f, "{comma}path")?,
                 KeySource::Address => write!(f, "{comma}source")?,
+                KeySource::Network(prefix) => write!(f, "{comma}source/{prefix}")?,
                 KeySource::Random => write!(f, "{comma}random")?,
             }
         }
@@ -98,6 +119,8 @@ enum FoundKey<'h> {
     Sent(&'h [u8]),
     /// Its address.
     Address,
+    /// The network of its address.
+    Network(AddressPrefix),
     /// None: an ID is generated.
     None,
 }
@@ -124,6 +147,7 @@ impl KeyRule {
         match self.find(head) {
             FoundKey::Sent(bytes) => found(bytes),
             FoundKey::Address => found(client.to_canonical().to_string().as_bytes()),
+            FoundKey::Network(prefix) => found(prefix.network(client).as_bytes()),
             FoundKey::None => {
                 let id = GeneratedId::draw(self.ids, random);
                 RequestKey {
@@ -144,7 +168,7 @@ impl KeyRule {
     pub(super) fn sent_id<'h>(&self, head: &RequestHead<'h, '_>) -> Option<&'h [u8]> {
         match self.find(head) {
             FoundKey::Sent(bytes) => Some(bytes),
-            FoundKey::Address | FoundKey::None => None,
+            FoundKey::Address | FoundKey::Network(_) | FoundKey::None => None,
         }
     }
 
@@ -154,8 +178,10 @@ impl KeyRule {
             let bytes = match source {
                 KeySource::Header(name) => head.fields.get(name),
                 KeySource::Query(name) => parameter(head.target.query.unwrap_or_default(), name),
+                KeySource::Cookie(name) => cookie(head, name),
                 KeySource::Path => Some(head.target.path),
                 KeySource::Address => return FoundKey::Address,
+                KeySource::Network(prefix) => return FoundKey::Network(*prefix),
                 KeySource::Random => return FoundKey::None,
             };
             if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
@@ -170,14 +196,29 @@ impl KeyRule {
     /// The field would be removed (RFC 9110 §7.6.1), and the replica would see another key than the
     /// one that chose it.
     pub(super) fn is_nominated(&self, head: &RequestHead<'_, '_>) -> bool {
+        let is_nominated = |name: &str| {
+            ConnectionTokens::from_fields(&head.fields).has(name) && head.fields.get(name).is_some()
+        };
         self.sources.iter().any(|source| match source {
-            KeySource::Header(name) => {
-                ConnectionTokens::from_fields(&head.fields).has(name)
-                    && head.fields.get(name).is_some()
-            }
+            KeySource::Header(name) => is_nominated(name),
+            KeySource::Cookie(_) => is_nominated(COOKIE),
             _ => false,
         })
     }
+}
+
+/// Field of the cookies, in lower case.
+const COOKIE: &str = "cookie";
+
+/// Returns the value of the first cookie called `name`, as received, quotes included (RFC 6265
+/// §4.2.1). Names of cookies are case-sensitive.
+fn cookie<'h>(head: &RequestHead<'h, '_>, name: &str) -> Option<&'h [u8]> {
+    let fields = head.fields.named(COOKIE);
+    let mut pairs = fields.flat_map(|field| field.value.split(|byte| *byte == b';'));
+    pairs.find_map(|pair| {
+        let pair = pair.trim_ascii();
+        pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+    })
 }
 
 /// Returns the value of the first parameter called `name`, as received.

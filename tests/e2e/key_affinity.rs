@@ -1,9 +1,10 @@
 //! Key affinity: by default no key leaves its home seat while all replicas are up.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use super::ring::{servers, with_id};
-use crate::support::{Ringmaster, six_digits};
+use crate::support::{Client, Ringmaster, exchange, server_of, six_digits};
 
 /// Requests for each key.
 const TIMES: usize = 400;
@@ -26,6 +27,32 @@ fn a_key_has_one_replica_however_often_it_is_asked_for() {
             assert!(!answer.contains("bound"), "{answer}");
         }
     }
+}
+
+#[test]
+fn a_cookie_and_the_network_of_a_client_name_their_home() {
+    let program = Ringmaster::start(&["--key", "cookie:sid,source/8"]);
+    let home = |key: &str| {
+        let answer = program.command(&format!("where {key}"));
+        let line = answer.lines().find(|line| line.starts_with("seat "));
+        let word = line.and_then(|line| line.split(' ').nth(1));
+        word.and_then(|seat| seat.parse::<u32>().ok())
+            .expect("a seat")
+    };
+    let server = |cookie: &str| {
+        let ask = format!("GET /home HTTP/1.1\r\nHost: a\r\n{cookie}\r\n");
+        server_of(&exchange(program.listen, ask).text()).expect("a server")
+    };
+    for id in (0..20).map(six_digits) {
+        let sent = server(&format!("Cookie: theme=dark; sid={id}\r\n"));
+        assert_eq!(sent, home(&id.to_string()), "{id}");
+    }
+    let network = home("127.0.0.0/8");
+    assert_eq!(server("Cookie: theme=dark\r\n"), network);
+    let neighbour = Ipv4Addr::new(127, 99, 1, 2);
+    let mut other = Client::connect_from(neighbour, program.listen);
+    let reply = other.ask("GET /home HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(server_of(&reply.text()), Some(network));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A client that sends exactly the given bytes and reads replies by their framing.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::{Message, TEST_TIMEOUT, Wire};
@@ -22,6 +22,18 @@ impl Client {
     pub(crate) fn connect(addr: SocketAddr) -> Self {
         let stream = TcpStream::connect_timeout(&addr, TEST_TIMEOUT);
         Self(Wire::new(stream.expect("a connection")))
+    }
+
+    /// Connects from this address of the loopback network, all of which are this machine's.
+    #[track_caller]
+    pub(crate) fn connect_from(source: Ipv4Addr, addr: SocketAddr) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.expect("a socket");
+        let any_port = SocketAddr::from((source, 0));
+        socket.bind(&any_port.into()).expect("a port");
+        let connected = socket.connect_timeout(&addr.into(), TEST_TIMEOUT);
+        connected.expect("a connection");
+        Self(Wire::new(socket.into()))
     }
 
     #[track_caller]

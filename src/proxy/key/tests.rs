@@ -29,6 +29,29 @@ fn the_first_source_with_a_value_wins() {
 }
 
 #[test]
+fn a_cookie_gives_the_key_by_its_exact_name() {
+    let key = |fields: &str| key_of("cookie:sid,path", "/a", fields).key;
+    let path = Key::from_bytes(b"/a");
+    assert_eq!(key("Cookie: sid=5\r\n"), Key(5));
+    assert_eq!(key("Cookie: xsid=1; sid=5; sid=6\r\n"), Key(5));
+    assert_eq!(key("cookie: a=1;sid=5\r\nCookie: sid=6\r\n"), Key(5));
+    assert_eq!(key("Cookie: a=1\r\nCookie: sid=5\r\n"), Key(5));
+    assert_eq!(key("Cookie: sid=\"a=b\"\r\n"), Key::from_bytes(b"\"a=b\""));
+    for other in ["SID=5", "sid", "sid=", "sid =5", "sidx=5", "a=sid=5"] {
+        assert_eq!(key(&format!("Cookie: {other}\r\n")), path, "{other}");
+    }
+}
+
+#[test]
+fn clients_of_one_network_have_one_key() {
+    let key = |rule, fields| key_of(rule, "/a", fields).key;
+    let network = Key::from_bytes(b"10.0.0.0/24");
+    assert_eq!(key("source/24", ""), network);
+    assert_eq!(key("cookie:sid,source/24", ""), network);
+    assert_eq!(key("cookie:sid,source/24", "Cookie: sid=5\r\n"), Key(5));
+}
+
+#[test]
 fn a_generated_id_has_six_digits_and_is_the_key() {
     let keyed = key_of(DEFAULT, "/a?ident=5", "");
     let id = keyed.generated_id.unwrap();
@@ -39,7 +62,14 @@ fn a_generated_id_has_six_digits_and_is_the_key() {
 
 #[test]
 fn rules_end_in_a_source_that_always_gives_a_key() {
-    for good in [DEFAULT, "random", "path", "header:A,source"] {
+    for good in [
+        DEFAULT,
+        "random",
+        "path",
+        "header:A,source",
+        "cookie:sid,source/24",
+        "cookie:sid,query:id,source/24/48",
+    ] {
         let rule: KeyRule = good.parse().unwrap();
         assert_eq!(rule.to_string(), good.to_ascii_lowercase());
     }
@@ -48,7 +78,10 @@ fn rules_end_in_a_source_that_always_gives_a_key() {
         "header:x",
         "random,path",
         "header:,random",
-        "cookie:a,random",
+        "cookie:a",
+        "cookie:,random",
+        "source/0",
+        "source/24,random",
         "header:a b,random",
     ] {
         assert!(bad.parse::<KeyRule>().is_err(), "{bad}");
@@ -90,6 +123,11 @@ fn a_field_of_the_rule_must_not_be_nominated_for_removal() {
         ),
         (other, "X-Shard: 1\r\nConnection: x-shard\r\n", true),
         (other, "A: 1\r\nX-Shard: 1\r\nConnection: x-shard\r\n", true),
+        (
+            "cookie:sid,path",
+            "Cookie: sid=1\r\nConnection: cookie\r\n",
+            true,
+        ),
         // Host is never removed.
         ("header:host,path", "Connection: host\r\n", false),
     ] {

@@ -1,24 +1,17 @@
 //! `--balance source`: the client's address decides, and the bytes may be of any protocol.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::{Mutex, mpsc};
 
 use super::{before, greeter};
-use crate::support::{Backend, Ringmaster, Signal, TEST_TIMEOUT, Wire, exchange, signal};
+use crate::support::{Backend, Client, Ringmaster, Signal, TEST_TIMEOUT, Wire, exchange, signal};
 
 const BY_SOURCE: [&str; 2] = ["--balance", "source"];
 
-/// A connection from this address of the loopback network, all of which are this machine's.
-fn from(source: Ipv4Addr, program: &Ringmaster) -> Wire {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
-    let socket = socket.expect("a socket");
-    let any_port = SocketAddr::new(IpAddr::V4(source), 0);
-    socket.bind(&any_port.into()).expect("a port");
-    socket
-        .connect(&program.listen.into())
-        .expect("a connection");
-    Wire::new(socket.into())
+/// A connection from this address.
+fn from(source: Ipv4Addr, program: &Ringmaster) -> Client {
+    Client::connect_from(source, program.listen)
 }
 
 /// A backend that reads a connection to its end, reports the bytes, and answers `heard`.
@@ -57,9 +50,9 @@ fn an_address_has_one_seat_and_addresses_are_spread() {
     let mut homes = BTreeSet::new();
     for last in 1..=30 {
         let source = Ipv4Addr::new(127, 0, 0, last);
-        let home = from(source, &program).take(2).unwrap();
+        let home = from(source, &program).take(2);
         for _ in 0..3 {
-            assert_eq!(from(source, &program).take(2).unwrap(), home);
+            assert_eq!(from(source, &program).take(2), home);
         }
         homes.insert(home);
     }
@@ -73,7 +66,7 @@ fn a_seat_that_refuses_is_passed_over() {
     let program = before(&[refusing, backend.addr], &BY_SOURCE);
     for last in 1..=20 {
         let mut client = from(Ipv4Addr::new(127, 0, 0, last), &program);
-        assert_eq!(client.take(2).unwrap(), b"S2");
+        assert_eq!(client.take(2), b"S2");
     }
 }
 
@@ -84,13 +77,13 @@ fn a_heartbeat_may_be_a_connection_to_whatever_listens() {
     let flags = ["--backend", &backends, "--heartbeat-path", "tcp"];
     let program = Ringmaster::start(&[&flags[..], &BY_SOURCE].concat());
     let all = |last| from(Ipv4Addr::new(127, 0, 0, last), &program);
-    let homes: BTreeSet<_> = (1..=20).map(|last| all(last).take(2).unwrap()).collect();
+    let homes: BTreeSet<_> = (1..=20).map(|last| all(last).take(2)).collect();
     assert_eq!(homes.len(), 2, "{homes:?}");
     drop(first);
     let down = program.event("down", 1);
     assert_eq!(down["reason"], "connection refused");
     for last in 1..=20 {
-        assert_eq!(all(last).take(2).unwrap(), b"S2");
+        assert_eq!(all(last).take(2), b"S2");
     }
     assert_eq!(program.rep(), ["S2"]);
 }
