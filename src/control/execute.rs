@@ -97,6 +97,7 @@ pub(super) async fn execute(
                 .await
                 .map_err(OrderError::unavailable),
         ),
+        ControlCommand::History => to_output(Ok((Vec::new(), stats::history(context)))),
         ControlCommand::Events { since, .. } => {
             Ok(CommandOutput::Events(context.events_since(since)))
         }

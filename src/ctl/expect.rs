@@ -13,6 +13,8 @@ pub(super) struct ExpectedAnswers {
     pub(super) count: usize,
     /// `true` if the last answer streams: it ends only when the connection does.
     pub(super) streams: bool,
+    /// `true` if the last answer is lines that are repeated with other values.
+    pub(super) repeats: bool,
     /// `true` if every command only reads, so that the answers come soon. The answer to a change
     /// takes as long as the change.
     pub(super) soon: bool,
@@ -25,6 +27,7 @@ impl ExpectedAnswers {
             return Self {
                 count: 1,
                 streams: false,
+                repeats: false,
                 soon: line.trim().is_empty(),
             };
         };
@@ -35,6 +38,7 @@ impl ExpectedAnswers {
         Self {
             count: answered.len().max(1),
             streams,
+            repeats: answered.last().is_some_and(repeats),
             soon: !streams && answered.iter().all(reads),
         }
     }
@@ -42,6 +46,10 @@ impl ExpectedAnswers {
 
 fn streams(parsed: &ParsedCommand) -> bool {
     parsed.command.as_ref().is_ok_and(ControlCommand::streams)
+}
+
+fn repeats(parsed: &ParsedCommand) -> bool {
+    matches!(parsed.command, Ok(ControlCommand::Watch(_))) && !parsed.json
 }
 
 fn reads(parsed: &ParsedCommand) -> bool {
@@ -59,6 +67,7 @@ mod tests {
         ExpectedAnswers {
             count,
             streams,
+            repeats: false,
             soon,
         }
     }
@@ -88,9 +97,19 @@ mod tests {
 
     #[test]
     fn a_stream_has_no_end() {
-        for (line, count) in [("watch", 1), ("rep; events -w json", 2), ("events -w 7", 1)] {
+        for (line, count, repeats) in [
+            ("watch", 1, true),
+            ("rep; watch 5", 2, true),
+            ("watch json", 1, false),
+            ("rep; events -w json", 2, false),
+            ("events -w 7", 1, false),
+        ] {
             let answers = ExpectedAnswers::for_line(line);
-            assert_eq!(answers, expected(count, true, false), "{line}");
+            let stream = ExpectedAnswers {
+                repeats,
+                ..expected(count, true, false)
+            };
+            assert_eq!(answers, stream, "{line}");
         }
     }
 }

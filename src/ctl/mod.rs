@@ -9,6 +9,7 @@
 mod color;
 mod expect;
 mod reader;
+mod redraw;
 
 use std::io::{self, BufRead, BufReader, ErrorKind, IsTerminal, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs as _};
@@ -19,6 +20,7 @@ use crate::wire::socket::loopback_if_unspecified;
 use color::ColorMode;
 use expect::ExpectedAnswers;
 use reader::{AnswerPart, AnswerReader};
+use redraw::{Redraw, TerminalSize};
 
 /// Timeout of connecting and of each write.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -51,6 +53,7 @@ pub(crate) fn send(control: &str, token: Option<&Token>, line: &str) -> Result<b
         errors: ColoredStream::new(io::stderr().lock()),
         begun: false,
         gap: false,
+        redraw: Redraw::for_stdout(),
     };
     let answers = &mut AnswerReader::new(BufReader::new(stream));
     let printed = printer.print_all(answers, token.is_some(), &expected);
@@ -101,9 +104,12 @@ impl<W: Write + IsTerminal> ColoredStream<W> {
 
 impl<W: Write> ColoredStream<W> {
     fn write_line(&mut self, line: &str) -> io::Result<()> {
-        let line = self.paint.paint_line(line) + "\n";
-        self.to.write_all(line.as_bytes())?;
-        // A line of a stream is shown at once.
+        self.write(&(self.paint.paint_line(line) + "\n"))
+    }
+
+    /// Writes `text`, colours included. A part of a stream is shown at once.
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        self.to.write_all(text.as_bytes())?;
         self.to.flush()
     }
 }
@@ -116,6 +122,8 @@ struct Printer<O, E> {
     begun: bool,
     /// `true` if an empty line precedes the next one.
     gap: bool,
+    /// Redraws the answers of `watch` in place; `None` prints them one below the other.
+    redraw: Option<Redraw>,
 }
 
 impl<O: Write, E: Write> Printer<O, E> {
@@ -145,11 +153,16 @@ impl<O: Write, E: Write> Printer<O, E> {
         expected: &ExpectedAnswers,
     ) -> io::Result<bool> {
         let (mut succeeded, mut ended) = (true, 0);
+        let mut frame = Vec::new();
         while let Some(part) = answers.next()? {
+            let redraws = expected.repeats && ended + 1 == expected.count && self.redraw.is_some();
             match part {
+                AnswerPart::Line(line) if redraws => frame.push(line),
+                AnswerPart::End if redraws => self.draw(&std::mem::take(&mut frame))?,
                 AnswerPart::End => (self.gap, ended) = (self.begun, ended + 1),
                 AnswerPart::Refusal(line) => {
                     succeeded = false;
+                    self.redraw.iter_mut().for_each(Redraw::forget);
                     for line in token_refused.take().iter().chain([&line]) {
                         self.errors.write_line(line)?;
                     }
@@ -166,6 +179,19 @@ impl<O: Write, E: Write> Printer<O, E> {
             true => Err(ErrorKind::UnexpectedEof.into()),
             false => Ok(succeeded),
         }
+    }
+
+    /// Draws an answer of `watch` over the one before it.
+    fn draw(&mut self, lines: &[String]) -> io::Result<()> {
+        let (Some(redraw), Some(size)) = (&mut self.redraw, TerminalSize::of_stdout()) else {
+            lines.iter().try_for_each(|line| self.print_answer(line))?;
+            self.gap = self.begun;
+            return Ok(());
+        };
+        if std::mem::take(&mut self.gap) {
+            self.out.write_line("")?;
+        }
+        self.out.write(&redraw.frame(lines, size, self.out.paint))
     }
 
     fn print_answer(&mut self, line: &str) -> io::Result<()> {

@@ -13,6 +13,7 @@ fn shown(line: &str, answers: &str, token: bool) -> (io::Result<bool>, String, S
         errors: output(),
         begun: false,
         gap: false,
+        redraw: None,
     };
     let succeeded = printer.print_all(
         &mut AnswerReader::new(answers.as_bytes()),
@@ -119,6 +120,7 @@ fn an_output_that_is_closed_by_its_reader_is_no_error() {
         },
         begun: false,
         gap: false,
+        redraw: None,
     };
     assert!(
         printer

@@ -1,5 +1,5 @@
 //! Statistics: the counters of all workers, summed at one moment, kept for a few seconds and
-//! subtracted for rates and recent times.
+//! subtracted for rates and recent times. The rates of all seats together are kept for two minutes.
 //!
 //! Nothing here is on a request's way: the reader does the work. Only the [`CounterRegistry`] is
 //! shared with the fleet. The rest are values, and the time is a parameter. The counts of a seat
@@ -9,8 +9,10 @@ mod counts;
 mod history;
 mod registry;
 mod sampler;
+mod timeline;
 
 pub use counts::{FleetCountsSnapshot, PortCounts, SeatCounts};
 pub use history::{History, Rates, SNAPSHOTS_KEPT, StatsSnapshot, TICK};
 pub use registry::CounterRegistry;
 pub use sampler::{Sampler, WindowedStats};
+pub use timeline::{TIMELINE_POINTS, Timeline, TimelinePoint};

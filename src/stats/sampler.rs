@@ -1,8 +1,8 @@
 //! Sampler: reads the counters, and keeps the snapshots of the last seconds.
 //!
 //! It takes a snapshot at every tick, so that a single reader without earlier data also gets the
-//! rates of the last seconds. That costs some microseconds for each seat and worker, on the
-//! caller's thread.
+//! rates of the last seconds. Each tick adds its point to the timeline. A tick costs some
+//! microseconds for each seat and worker, on the caller's thread.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,16 +10,24 @@ use std::time::{Duration, Instant};
 use super::counts::SeatCounts;
 use super::history::{History, Rates, StatsSnapshot};
 use super::registry::CounterRegistry;
+use super::timeline::{Timeline, TimelinePoint};
 use crate::metrics::DataPortCounters;
 use crate::ring::Seat;
 
-/// Reads counts; clones share the history.
+/// Reads counts; clones share the samples.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     registry: CounterRegistry,
     port: Arc<DataPortCounters>,
     started: Instant,
-    history: Arc<Mutex<History>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// Samples of the last seconds and minutes.
+#[derive(Debug)]
+struct Kept {
+    history: History,
+    timeline: Timeline,
 }
 
 /// Counts now and some seconds ago.
@@ -45,14 +53,27 @@ impl Sampler {
             registry,
             port,
             started: now,
-            history: Arc::new(Mutex::new(History::new(first))),
+            kept: Arc::new(Mutex::new(Kept {
+                history: History::new(first),
+                timeline: Timeline::default(),
+            })),
         }
     }
 
-    /// Takes a snapshot. The caller calls it every [`super::TICK`].
+    /// Takes a snapshot and adds its point to the timeline. The caller calls it every
+    /// [`super::TICK`], the first time one tick after [`Self::new`], which took a snapshot too.
     pub fn tick(&self, now: Instant) {
-        let snapshot = self.read(now);
-        self.history().keep(snapshot);
+        let stats = self.windowed(now);
+        let point = TimelinePoint::from(&stats.total().1);
+        let mut kept = self.kept();
+        kept.timeline.push(now, point);
+        kept.history.keep(stats.now);
+    }
+
+    /// Returns the points of the last two minutes, the oldest first; `None` for a missed tick.
+    #[must_use]
+    pub fn timeline(&self) -> Vec<Option<TimelinePoint>> {
+        self.kept().timeline.points()
     }
 
     /// Reads all counters.
@@ -64,7 +85,7 @@ impl Sampler {
     /// Reads all counters, and compares them with those of some seconds ago.
     #[must_use]
     pub fn windowed(&self, now: Instant) -> WindowedStats {
-        let before = self.history().oldest();
+        let before = self.kept().history.oldest();
         WindowedStats {
             uptime: now.saturating_duration_since(self.started),
             window: now.saturating_duration_since(before.at),
@@ -74,9 +95,9 @@ impl Sampler {
         }
     }
 
-    fn history(&self) -> MutexGuard<'_, History> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         // No code panics while the lock is held.
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,6 +148,41 @@ mod tests {
         assert_eq!(recent.requests_per_s(), 10.0);
         assert_eq!(stats.total().0, counts);
         assert_eq!(stats.seat(Seat(2)).0, SeatCounts::default());
+    }
+
+    #[test]
+    fn each_tick_adds_a_point_with_the_rates_of_that_moment() {
+        let (registry, begin) = (CounterRegistry::default(), Instant::now());
+        let second = Duration::from_secs(1);
+        let sampler = Sampler::new(registry.clone(), Arc::new(DataPortCounters::new(2)), begin);
+        assert_eq!(sampler.timeline(), []);
+        for seat in [Seat(1), Seat(2)] {
+            let counters = Arc::new(ReplicaCounters::new(2));
+            registry.register(seat, &counters);
+            counters.worker(1).requests.add(3);
+            counters.worker(0).to_client.add(50);
+            counters.worker(0).total.observe(Duration::from_millis(100));
+        }
+        sampler.tick(begin + second);
+        sampler.tick(begin + second * 2);
+        let rates = |(requests_per_s, to_client_per_s)| {
+            let (p50, p99) = (Duration::from_micros(90_000), Duration::from_micros(99_800));
+            Some(TimelinePoint {
+                requests_per_s,
+                to_client_per_s,
+                p50: Some(p50),
+                p99: Some(p99),
+            })
+        };
+        assert_eq!(sampler.timeline(), [(6.0, 100.0), (3.0, 50.0)].map(rates));
+        let (_, recent) = sampler.windowed(begin + second * 2).total();
+        assert_eq!(Some(TimelinePoint::from(&recent)), rates((3.0, 50.0)));
+        // All of it left the window.
+        for tick in 3..=6 {
+            sampler.tick(begin + second * tick);
+        }
+        let last = sampler.timeline().pop().flatten().unwrap();
+        assert_eq!((last.requests_per_s, last.p50), (0.0, None));
     }
 
     #[test]

@@ -127,6 +127,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 31] = [
             "src/wire/socket_owner.rs",
             "src/wire/fd_passing.rs",
             "src/access_log/file.rs",
+            "src/ctl/redraw.rs",
             "src/fleet/engine/process.rs",
         ],
     ),

@@ -1,6 +1,6 @@
 //! Updates of the page by itself, and the answer to which seat owns a key.
 
-use crate::support::{Load, Ringmaster, Signal};
+use crate::support::{Load, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange};
 
 use super::browser::Browser;
 
@@ -99,6 +99,33 @@ fn requests_show_as_they_are_served() {
         "document.querySelectorAll('#ring .got path').length === 2",
     );
     assert_eq!(load.finish().failures, [""; 0]);
+}
+
+#[test]
+fn the_charts_show_the_seconds_before_the_page_was_opened() {
+    let program = Ringmaster::start(&["--replicas", "2"]);
+    let load = Load::start(program.listen, 2);
+    let seconds = || {
+        let reply = exchange(
+            program.control,
+            "GET /history HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        );
+        let answer: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
+        let rates = answer["message"]["requests_per_s"].as_array().cloned();
+        rates.expect("a list").len()
+    };
+    eventually(TEST_TIMEOUT, "some seconds", || seconds() > 5);
+    let browser = Browser::at(&program);
+    browser.until(
+        "more seconds in each chart than answers that the page has got",
+        "(() => { \
+         const got = performance.getEntriesByType('resource').filter(e => e.name.endsWith('/stats')).length; \
+         const lines = [...document.querySelectorAll('.plot .line.l0')]; \
+         return lines.length === 3 && lines.every(line => line.getAttribute('d').split('L').length > got + 2); \
+         })()",
+    );
+    assert_eq!(load.finish().failures, [""; 0]);
+    assert_eq!(browser.complaints(), [""; 0]);
 }
 
 #[test]

@@ -71,6 +71,38 @@ const FAULTS: &str = "(() => {
   return faults;
 })()";
 
+/// Empty stretches between the cards, above the ends of the columns: the height of each, and its
+/// place. The page is looked at along the sides of each card.
+const HOLES: &str = "(() => {
+  const boxes = [...document.querySelectorAll('main > *')].map((card) => card.getBoundingClientRect());
+  const end = Math.max(...boxes.map((box) => box.bottom));
+  const holes = [];
+  for (const x of boxes.flatMap((box) => [box.left + 1, box.right - 1])) {
+    const met = boxes.filter((box) => box.left <= x && x <= box.right).sort((a, b) => a.top - b.top);
+    met.forEach((box, at) => {
+      const gap = (met[at + 1]?.top ?? end) - box.bottom;
+      if (gap > LARGEST) holes.push(`${Math.round(gap)} px at ${Math.round(x)}, ${Math.round(box.bottom)}`);
+    });
+  }
+  return holes;
+})()";
+
+/// Largest distance between two cards, in CSS pixels.
+const LARGEST_GAP: u32 = 20;
+
+#[track_caller]
+fn expect_no_hole(browser: &Browser, what: &str) {
+    let holes = browser.eval(&HOLES.replace("LARGEST", &LARGEST_GAP.to_string()));
+    assert_eq!(holes.as_array().map(Vec::len), Some(0), "{what}: {holes}");
+}
+
+/// Lower edge of an element, in CSS pixels from the top of the window.
+#[track_caller]
+fn bottom(browser: &Browser, selector: &str) -> f64 {
+    let edge = format!("document.querySelector({selector:?}).getBoundingClientRect().bottom");
+    browser.eval(&edge).as_f64().expect("a number")
+}
+
 #[track_caller]
 fn expect_readable(browser: &Browser, what: &str) {
     let faults = browser.eval(&FAULTS.replace("CONTRAST", &CONTRAST.to_string()));
@@ -110,6 +142,31 @@ fn the_page_looks_right_in_light_and_dark_and_on_a_phone() {
             ..Screen::WIDE
         });
         expect_readable(&browser, &format!("{width} wide"));
+    }
+    for (width, height, last_seen) in [
+        (1400, 900, ".replicas"),
+        (1440, 900, ".replicas"),
+        (1920, 1080, ".events"),
+        (1200, 900, ".replicas"),
+        (1000, 900, "#rows tr:nth-child(3)"),
+        (390, 844, "#rows tr:nth-child(2)"),
+    ] {
+        for dark in [false, true] {
+            let theme = if dark { "-dark" } else { "" };
+            let screen = Screen {
+                width,
+                height,
+                dark,
+            };
+            keep(
+                &format!("{width}x{height}{theme}"),
+                &browser.picture(screen),
+            );
+        }
+        let what = format!("{width} by {height}");
+        expect_no_hole(&browser, &what);
+        let edge = bottom(&browser, last_seen);
+        assert!(edge <= height.into(), "{what}: {last_seen} ends at {edge}");
     }
     browser.see(Screen::WIDE);
     program.command("drain S1");

@@ -1,5 +1,5 @@
-//! `stats` and `GET /stats` of the real program: they count the requests of clients, and go on when
-//! a seat's replica is replaced.
+//! `stats`, `GET /stats` and `GET /history` of the real program: they count the requests of
+//! clients, and go on when a seat's replica is replaced.
 
 use serde_json::Value;
 
@@ -10,10 +10,13 @@ const ASK: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[track_caller]
 fn stats(program: &Ringmaster) -> Value {
-    let reply = exchange(
-        program.control,
-        "GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    );
+    read(program, "/stats")
+}
+
+#[track_caller]
+fn read(program: &Ringmaster, path: &str) -> Value {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let reply = exchange(program.control, request);
     let answer: Value = serde_json::from_slice(&reply.body).expect("JSON");
     assert_eq!(answer["status"], "successful", "{answer}");
     answer["message"].clone()
@@ -94,4 +97,26 @@ fn the_counts_of_a_seat_go_on_when_its_replica_dies() {
         message["totals"]["requests"].as_u64() >= Some(12),
         "{message}"
     );
+}
+
+#[test]
+fn the_history_goes_back_before_its_reader_and_begins_again_after_a_takeover() {
+    let mut program = Ringmaster::start(&["--replicas", "1"]);
+    let rates = |program: &Ringmaster| -> Vec<f64> {
+        let message = read(program, "/history");
+        let rates = message["requests_per_s"].as_array().expect("a list").iter();
+        rates.filter_map(Value::as_f64).collect()
+    };
+    let reply = exchange(program.listen, "GET /home HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(reply.status(), 200);
+    eventually(TEST_TIMEOUT, "the request among the seconds", || {
+        let rates = rates(&program);
+        rates.len() > 3 && rates.iter().any(|rate| *rate > 0.0)
+    });
+    let successor = program.taken_over(&["--replicas", "1"]);
+    eventually(TEST_TIMEOUT, "a second of the new process", || {
+        !rates(&successor).is_empty()
+    });
+    let after = rates(&successor);
+    assert!(after.iter().all(|rate| *rate == 0.0), "{after:?}");
 }

@@ -26,6 +26,8 @@ pub enum ControlCommand {
     Stats,
     /// Shows counters and rates again after each interval, until the client leaves.
     Watch(Duration),
+    /// Shows the rates of the last two minutes. HTTP alone has it, since lines cannot draw them.
+    History,
     /// Lists recorded events.
     Events {
         /// Only events with a higher number are listed.
@@ -62,6 +64,7 @@ impl ControlCommand {
             Self::Query(RingQuery::Bound) => "/bound",
             Self::Query(RingQuery::Plan(_)) => "/plan",
             Self::Stats | Self::Watch(_) => "/stats",
+            Self::History => "/history",
             Self::Events { .. } => "/events",
         };
         Some((path, AccessKind::Read))

@@ -1,11 +1,10 @@
-// Sparklines of the last two minutes, from the answers since the page was opened. A second without an answer
-// is a gap.
+// Sparklines of the last two minutes, as the balancer keeps them: a page that was just opened, or was hidden,
+// shows them too. A second that the balancer missed, or in which it did not answer, is a gap.
 
 import { make, setText } from "./format.js";
 
 const SECONDS = 120;
 const [WIDTH, HEIGHT] = [240, 56];
-const LATE_MS = 2500;
 const SVG = "http://www.w3.org/2000/svg";
 
 /** One chart of one or two lines, in the figure of this id. */
@@ -35,23 +34,18 @@ export class Chart {
     document.getElementById(id).append(caption, make("div", { class: "plot" }, this.picture, this.top, make("span", { class: "scale from" }, "2 min ago")));
   }
 
-  /** Adds a second: one value for each line, null for a gap. Seconds since the last call are gaps too. */
-  add(values) {
-    const now = Date.now();
-    const silence = now - (this.last ?? now);
-    // A second that is only late is no gap.
-    const missed = silence < LATE_MS ? 0 : Math.min(SECONDS, Math.round(silence / 1000) - 1);
-    for (let n = 0; n < missed; n += 1) this.push([]);
-    this.last = now;
-    this.push(values);
+  /** Shows these values: a list for each line, the oldest first, null for a gap. */
+  show(lists) {
+    this.lines.forEach((line, index) => {
+      const values = lists[index].slice(-SECONDS);
+      line.values = [...Array(SECONDS - values.length).fill(null), ...values];
+    });
     this.draw();
   }
 
-  push(values) {
-    this.lines.forEach(({ values: kept }, index) => {
-      kept.push(values[index] ?? null);
-      kept.shift();
-    });
+  /** Adds a second without an answer. */
+  miss() {
+    this.show(this.lines.map(({ values }) => [...values, null]));
   }
 
   draw() {

@@ -32,7 +32,7 @@ let isLost = false;
 const outline = (stats) => JSON.stringify([stats.ring, stats.bound, stats.seats.map(({ seat }) => seat)]);
 
 async function update() {
-  const [stats, replicas] = await Promise.all([get("/stats"), get("/replicas").catch(ignoreNotFound)]);
+  const [stats, replicas, history] = await Promise.all([get("/stats"), get("/replicas").catch(ignoreNotFound), get("/history")]);
   const outlined = outline(stats);
   if (outlined !== drawnOutline) {
     ring = await get(`/ring?points=${ARCS}`);
@@ -46,7 +46,14 @@ async function update() {
     drawnSeats = seated;
     refreshKey();
   }
+  showHistory(history);
   show(stats, replicas?.replicas ?? [], replicas?.replacement);
+}
+
+function showHistory(history) {
+  charts.requests.show([history.requests_per_s]);
+  charts.latency.show([history.total_ms.p50, history.total_ms.p99]);
+  charts.bytes.show([history.bytes_to_client_per_s]);
 }
 
 /** Returns null for a balancer without that path; other errors are thrown. */
@@ -56,10 +63,6 @@ function ignoreNotFound(err) {
 }
 
 function show(stats, replicas, rollout) {
-  const all = stats.totals;
-  charts.requests.add([all.requests_per_s]);
-  charts.latency.add([all.total_ms.p50, all.total_ms.p99]);
-  charts.bytes.add([all.bytes_to_client_per_s]);
   showSummary(stats);
   showCounts(stats);
   const kind = stats.ring.split(":")[0];
@@ -158,7 +161,7 @@ function tableRows(stats, replicas) {
 }
 
 function showLost(err) {
-  for (const chart of Object.values(charts)) chart.add([]);
+  for (const chart of Object.values(charts)) chart.miss();
   const refused = err instanceof Refusal;
   isLost = true;
   const seconds = lastAnswer ? (Date.now() - lastAnswer) / 1000 : 0;

@@ -59,6 +59,7 @@ pub(super) const ROUTES: &[Route] = &[
     get("/where", extract::where_in_query),
     get("/plan", extract::plan),
     get("/stats", |_| Ok(ControlCommand::Stats)),
+    get("/history", |_| Ok(ControlCommand::History)),
     own("/events", |method| on(method, events::serve)),
     own("/help", |method| on(method, probes::help)),
     own("/openapi.json", |method| on(method, probes::openapi)),

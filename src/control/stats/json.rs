@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::report::{StatsReport, millis};
 use crate::metrics::{HistogramSnapshot, Retry};
-use crate::stats::{PortCounts, Rates, SeatCounts};
+use crate::stats::{PortCounts, Rates, SeatCounts, TICK, TimelinePoint};
 
 /// Returns the JSON message:
 ///
@@ -74,6 +74,35 @@ pub(super) fn render(report: &StatsReport<'_>) -> Value {
         "standby": report.fleet.standbys,
         "seats": seats.collect::<Vec<Value>>(),
         "totals": totals,
+    })
+}
+
+/// Returns the JSON message:
+///
+/// ```json
+/// {"interval_s": 1.0,
+///  "requests_per_s": [0.0, null, 12.5],
+///  "total_ms": {"p50": [null, null, 0.33], "p99": [null, null, 1.4]},
+///  "bytes_to_client_per_s": [0.0, null, 2700.0]}
+/// ```
+///
+/// Each list has a value for each second, the oldest first, and at most those of two minutes. A
+/// value is that of the same name in the totals of `/stats` at that moment; null if that second was
+/// missed, and for times also if nothing came within the window.
+pub(super) fn render_timeline(points: &[Option<TimelinePoint>]) -> Value {
+    let column = |value: fn(&TimelinePoint) -> Option<f64>, digits| {
+        let values = points.iter().map(|point| point.as_ref().and_then(value));
+        let values = values.map(|value| Value::from(value.map(|value| rounded(value, digits))));
+        Value::from_iter(values)
+    };
+    json!({
+        "interval_s": TICK.as_secs_f64(),
+        "requests_per_s": column(|point| Some(point.requests_per_s), 2),
+        "total_ms": {
+            "p50": column(|point| point.p50.map(millis), 3),
+            "p99": column(|point| point.p99.map(millis), 3),
+        },
+        "bytes_to_client_per_s": column(|point| Some(point.to_client_per_s), 1),
     })
 }
 

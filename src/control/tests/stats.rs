@@ -1,4 +1,6 @@
-//! `stats` and `GET /stats` for known counters.
+//! `stats`, `GET /stats` and `GET /history` for known counters.
+
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -126,7 +128,48 @@ fn http_returns_the_same_json() {
 }
 
 #[test]
+fn the_history_has_a_value_for_each_tick() {
+    let port = port_with(|context| {
+        let (recorder, begin) = (&context.sources.recorder, Instant::now());
+        // Four requests of 2 and 18 ms; the third tick is missed.
+        for second in [1, 2, 4, 10] {
+            recorder.tick(begin + Duration::from_secs(second));
+        }
+    });
+    let reply = port.ask("GET /history HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    let message = message(body);
+    assert_eq!(message["interval_s"], 1.0);
+    let values = |list: &Value| -> Vec<Option<f64>> {
+        let values = list.as_array().unwrap().iter();
+        values.map(Value::as_f64).collect()
+    };
+    let is_given = |list: &Value| -> Vec<bool> {
+        // The port may have added a tick of its own.
+        let values = values(list).into_iter().take(10);
+        values.map(|value| value.is_some()).collect()
+    };
+    let slots = [
+        true, true, false, true, false, false, false, false, false, true,
+    ];
+    let requests = values(&message["requests_per_s"]);
+    assert_eq!(is_given(&message["requests_per_s"]), slots);
+    assert!((3.0..=4.0).contains(&requests[0].unwrap()), "{requests:?}");
+    assert!((1.5..=2.0).contains(&requests[1].unwrap()), "{requests:?}");
+    assert!(requests[3] < requests[1] && requests[3] > Some(0.0));
+    let bytes = values(&message["bytes_to_client_per_s"]);
+    assert!((300.0..=400.0).contains(&bytes[0].unwrap()), "{bytes:?}");
+    let (p50, p99) = (&message["total_ms"]["p50"], &message["total_ms"]["p99"]);
+    assert!((1.6..=2.0).contains(&values(p50)[0].unwrap()), "{p50}");
+    assert!((16.0..=20.0).contains(&values(p99)[0].unwrap()), "{p99}");
+}
+
+#[test]
 fn remote_clients_are_denied() {
+    let history = "GET /history HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let refusal = ask_as("192.0.2.7", None, history);
+    assert!(refusal.contains("/history is for local peers"), "{refusal}");
     for bytes in [
         "stats\n",
         "GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",

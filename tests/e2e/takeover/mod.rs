@@ -136,7 +136,7 @@ fn a_rollout_that_takes_longer_ends_where_it_is() {
     let mut first = Ringmaster::start(&["--replicas", "2"]);
     let mut order = Client::connect(first.control);
     let command = bundled();
-    order.send(&format!(
+    order.send(format!(
         "replace all --monitor 1h -- {}\n",
         command.display()
     ));
