@@ -13,6 +13,15 @@ pub(crate) struct LogInterval {
     next: AtomicU64,
 }
 
+/// The usual interval.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Default for LogInterval {
+    fn default() -> Self {
+        Self::new(DEFAULT_INTERVAL)
+    }
+}
+
 impl LogInterval {
     /// Returns an interval after which the first line is due immediately.
     pub(crate) fn new(interval: Duration) -> Self {

@@ -29,6 +29,7 @@ mod e2e {
     mod manual;
     mod metrics;
     mod private_connections;
+    mod proxy_protocol;
     mod readme;
     mod retry;
     mod ring;

@@ -10,11 +10,12 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, ValueEnum};
+use ipnet::IpNet;
 
 use super::heartbeat::HeartbeatArgs;
 use super::parsers::{
     DEFAULT_KEY, DEFAULT_MAX_CONNECTIONS, LogDestination, address, duration, log_destination,
-    positive_count, positive_duration, via_name,
+    network, positive_count, positive_duration, via_name,
 };
 use super::replicas::ReplicaArgs;
 use crate::access::{HostName, Token};
@@ -102,6 +103,15 @@ pub struct ServeArgs {
         help = "Sources of the request ID; the first that a request has is hashed"
     )]
     pub key: KeyRule,
+    #[arg(
+        long,
+        env = "RINGMASTER_ACCEPT_PROXY",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        value_parser = network,
+        help = "Networks of proxies whose connections begin with a PROXY header, version 1 or 2, which names their client; repeatable"
+    )]
+    pub accept_proxy: Vec<IpNet>,
     #[arg(
         long,
         env = "RINGMASTER_REQUEST_ID",

@@ -143,6 +143,7 @@ impl ServeArgs {
             proxy: proxy::ProxySettings {
                 balance: self.balance,
                 key: self.key.with_ids(self.request_id),
+                accept_proxy: self.accept_proxy,
                 retries: self.retries,
                 slow_guard: self.slow_guard,
                 admin,

@@ -2,11 +2,13 @@
 //!
 //! clap prints a returned sentence behind the flag's name.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::fleet::ProbeKind;
 
@@ -32,6 +34,14 @@ pub enum LogDestination {
     Stdout,
     /// A file, or a named pipe.
     File(PathBuf),
+}
+
+/// Parses a network: `10.0.0.0/8`, or one address.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let addr = text.parse::<IpAddr>().map(IpNet::from);
+    addr.or_else(|_| text.parse())
+        .map(|network: IpNet| network.trunc())
+        .map_err(|_| "is no network, such as 10.0.0.0/8".to_owned())
 }
 
 /// Parses a destination; `-` is standard output.

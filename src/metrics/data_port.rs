@@ -32,6 +32,9 @@ pub struct WorkerPortCounters {
     pub evicted: Counter,
     /// Client connections that were reset because no replica could be reached.
     pub unserved: Counter,
+    /// Connections of proxies that were closed, because their PROXY header was missing, malformed
+    /// or late.
+    pub proxy_headers_refused: Counter,
     /// Request heads that were refused, by status class.
     pub refused: StatusClasses,
     /// Locally generated replies other than these refusals.

@@ -35,8 +35,6 @@ use crate::wire::sockopt;
 
 /// Pause of a worker that is out of descriptors or memory.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
-/// Minimum interval between warnings about the same shortage.
-const WARN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Everything that the workers are started with.
 #[derive(Debug)]
@@ -200,7 +198,7 @@ async fn accept_all(
     pending_client: &mut Option<(TcpStream, SocketAddr)>,
 ) {
     let mut reserve = None;
-    let (mut refused, log_interval) = (0_u64, LogInterval::new(WARN_INTERVAL));
+    let (mut refused, log_interval) = (0_u64, LogInterval::default());
     loop {
         // Reopened before the next accept, which may use the descriptor that a closed connection
         // has freed.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::client::{Client, Disposition};
 use super::client_watch::unless_reset;
 use super::error_reply::ErrorReply;
+use super::proxy_protocol;
 use super::worker::Worker;
 use super::write::write_whole;
 use crate::access::{AccessKind, Caller};
@@ -79,7 +80,8 @@ pub(super) fn from_head(
     let proxied = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
     let caller = Caller {
         addr: client.ip(),
-        forwarded: proxied.iter().any(|name| fields.get(name).is_some()),
+        forwarded: proxy_protocol::has_proxy(worker, stream)
+            || proxied.iter().any(|name| fields.get(name).is_some()),
         authorization: fields.get("authorization"),
         origin: fields.get("origin"),
         fetch_site: fields.get("sec-fetch-site"),

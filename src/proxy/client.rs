@@ -20,6 +20,7 @@ use crate::wire::local_reply::LocalReply;
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) stream: LazyStream,
+    /// Address of the client. Of a connection from a proxy it is the one that the proxy named.
     pub(super) addr: SocketAddr,
     /// Bytes that were read and belong to no request yet.
     pub(super) inbox: BytesMut,

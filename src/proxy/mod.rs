@@ -56,6 +56,7 @@ mod pipe_pool;
 mod private_connection;
 mod private_slots;
 mod progress;
+mod proxy_protocol;
 mod record_builder;
 mod replay_memory;
 mod request;

@@ -18,6 +18,7 @@ use super::error_reply::ErrorReply;
 use super::exchange;
 use super::keep_alive::{is_blank, wait_for_bytes};
 use super::passthrough;
+use super::proxy_protocol;
 use super::record_builder::AccessRecordBuilder;
 use super::settings::BalanceMode;
 use super::worker::{SessionGuard, Worker};
@@ -57,6 +58,11 @@ pub(super) fn run(
 }
 
 async fn serve(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
+    if proxy_protocol::is_proxy(worker, client.addr)
+        && !Box::pin(proxy_protocol::read_header(worker, client)).await
+    {
+        return Disposition::Close;
+    }
     if worker.settings.balance == BalanceMode::Source {
         client.record = AccessRecordBuilder::start(worker, client.addr);
         let after = Box::pin(passthrough::by_source(worker, client)).await;

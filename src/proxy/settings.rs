@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::access_record::AccessLogHandle;
 use super::key::KeyRule;
 use crate::access::AccessPolicy;
@@ -15,6 +17,8 @@ pub struct ProxySettings {
     pub balance: BalanceMode,
     /// Sources of the key.
     pub key: KeyRule,
+    /// Networks of the proxies whose connections begin with a PROXY header.
+    pub accept_proxy: Vec<IpNet>,
     /// Maximum number of retries of a lost request.
     pub retries: u32,
     /// `true` if requests avoid a replica that is slow compared with the others.

@@ -23,6 +23,7 @@ use super::roster_view::RosterView;
 use super::settings::ProxySettings;
 use super::young_waits::YoungWaits;
 use crate::load::LoadView;
+use crate::log_interval::LogInterval;
 use crate::metrics::{DataPortCounters, WorkerPortCounters};
 use crate::orders::OrderQueue;
 use crate::roster::{Evidence, EvidenceKind, ReplicaId, Subscriber};
@@ -64,6 +65,8 @@ pub(super) struct Worker {
     stopping: Cell<Option<Instant>>,
     sessions: Cell<usize>,
     no_sessions: Notify,
+    /// Interval of warnings about PROXY headers.
+    pub(super) proxy_warnings: LogInterval,
 }
 
 impl Worker {
@@ -112,6 +115,7 @@ impl Worker {
             stopping: Cell::new(None),
             sessions: Cell::new(0),
             no_sessions: Notify::new(),
+            proxy_warnings: LogInterval::default(),
         }
     }
 

@@ -131,6 +131,8 @@ pub struct PortCounts {
     pub evicted: u64,
     /// Client connections that were reset because no replica could be reached.
     pub unserved: u64,
+    /// Connections of proxies that were closed for want of a right PROXY header.
+    pub proxy_headers_refused: u64,
     /// Request heads that were refused, by status class, 1xx first.
     pub refused: [u64; 5],
     /// Locally generated replies other than these refusals.
@@ -175,6 +177,7 @@ impl PortCounts {
             counts.accepted += worker.accepted.get();
             counts.evicted += worker.evicted.get();
             counts.unserved += worker.unserved.get();
+            counts.proxy_headers_refused += worker.proxy_headers_refused.get();
             add_all(&mut counts.refused, worker.refused.get());
             add_all(&mut counts.own_replies, worker.own_replies.get());
             counts.retries_denied += worker.retries_denied.get();

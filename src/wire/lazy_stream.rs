@@ -82,6 +82,18 @@ impl LazyStream {
         }
     }
 
+    /// Returns the address of the peer.
+    ///
+    /// # Errors
+    /// The error of getpeername(2): the peer has gone.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        match &self.0 {
+            Registration::Unregistered(stream) => stream.peer_addr(),
+            Registration::Registered(stream) => stream.peer_addr(),
+            Registration::Failed => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
     /// Returns ready if a read is worth its buffer: the reactor has seen an event, or does not
     /// watch the connection yet.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

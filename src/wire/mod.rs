@@ -16,6 +16,7 @@ pub mod lenient;
 pub mod listener;
 pub mod local_reply;
 pub mod port_owner;
+pub mod proxy_header;
 pub mod request_target;
 pub mod socket;
 pub mod socket_owner;

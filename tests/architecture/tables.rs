@@ -86,7 +86,7 @@ pub(crate) const IMPURE_MODULES: [&str; 8] = [
 ];
 
 /// Outside crates that only these files may name. A path that ends in `/` is a folder.
-pub(crate) const OWNERS: [(&str, &[&str]); 31] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 33] = [
     (
         "bollard",
         &[
@@ -98,6 +98,10 @@ pub(crate) const OWNERS: [(&str, &[&str]); 31] = [
             "src/fleet/engine/docker/network_types.rs",
             "src/fleet/engine/docker/spec.rs",
         ],
+    ),
+    (
+        "crc32c",
+        &["src/wire/proxy_header.rs", "src/wire/proxy_header/tests.rs"],
     ),
     ("docker_credential", &["src/fleet/engine/docker/image.rs"]),
     (
@@ -156,6 +160,14 @@ pub(crate) const OWNERS: [(&str, &[&str]); 31] = [
     ),
     ("clap", &["src/config/", "src/manpages.rs"]),
     ("httpdate", &["src/wire/date.rs"]),
+    (
+        "ipnet",
+        &[
+            "src/config/args.rs",
+            "src/config/parsers.rs",
+            "src/proxy/settings.rs",
+        ],
+    ),
     ("itoa", &["src/proxy/rewrite/fields.rs"]),
     (
         "rand",

@@ -11,6 +11,7 @@ use ringmaster::wire::chunked::{BadChunk, Scanner};
 use ringmaster::wire::framing::{self, Body, FramingField};
 use ringmaster::wire::head::{self, Fields, HeaderSlots, ResponseHeaderSlots};
 use ringmaster::wire::lenient::{self, Rewritten};
+use ringmaster::wire::proxy_header::{self, ProxyHeaderError};
 
 /// Heads up to this long are cut at every byte, longer ones at this many places.
 const CUTS: usize = 256;
@@ -30,6 +31,15 @@ pub(crate) fn request(bytes: &[u8]) {
         }))
     };
     check_prefixes(bytes, read);
+}
+
+/// A PROXY header in front of a connection.
+pub(crate) fn proxy_header(bytes: &[u8]) {
+    check_prefixes(bytes, |bytes| {
+        let header = proxy_header::parse(bytes)?;
+        let header = header.inspect(|header| assert!(header.len <= bytes.len()));
+        Ok::<_, ProxyHeaderError>(header.map(|header| (header.len, header.client)))
+    });
 }
 
 /// A response head and its framing, for an answer to GET and to HEAD.

@@ -265,6 +265,12 @@ fn port(families: &mut Families, port: &PortCounts) {
     count("connections_evicted_total", help, port.evicted);
     let help = "Number of client connections that were reset because no replica could be reached, with --balance source.";
     count("connections_unserved_total", help, port.unserved);
+    let help = "Number of connections of proxies that were closed, because their PROXY header was missing, malformed or late.";
+    count(
+        "proxy_headers_refused_total",
+        help,
+        port.proxy_headers_refused,
+    );
     let help = "Number of client connections that were accepted.";
     count("connections_accepted_total", help, port.accepted);
     let help =

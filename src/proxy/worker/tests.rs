@@ -39,6 +39,7 @@ impl Worker {
         let settings = ProxySettings {
             balance: crate::proxy::BalanceMode::Request,
             key: "header:x-request-id,random".parse().unwrap(),
+            accept_proxy: Vec::new(),
             retries: 2,
             slow_guard: true,
             admin: None,

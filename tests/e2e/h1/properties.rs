@@ -151,6 +151,17 @@ fn requests_hold_when_bent() {
 }
 
 #[test]
+fn proxy_headers_hold_when_bent() {
+    let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x10\xc0\0\x02\x07\xc6\x33\x64\x01\x12\x67\0\x50\xe1\0\x01x";
+    let v1 = b"PROXY TCP6 2001:db8::7 ::1 4711 80\r\n";
+    let headers = vec![v1.to_vec(), v2.to_vec()];
+    headers
+        .iter()
+        .for_each(|header| checks::proxy_header(header));
+    proptest!(config(), |(header in bent(headers))| checks::proxy_header(&header));
+}
+
+#[test]
 fn responses_hold_when_bent() {
     proptest!(config(), |(message in bent(messages(Side::Response)))| checks::response(&message));
 }

@@ -1,9 +1,10 @@
 //! Services that are not HTTP, or not for long, with their own clients: through `--balance source`,
-//! and a WebSocket through an upgrade. Also Prometheus, which reads our metrics, and nginx as a
-//! proxy in front.
+//! and a WebSocket through an upgrade. Also Prometheus, which reads our metrics, and HAProxy and
+//! nginx as proxies in front.
 //!
 //! Tests of a program that is not installed are skipped, with a line on standard error even when
-//! they pass. In CI, Redis, Prometheus and nginx are installed: there their absence is a failure.
+//! they pass. In CI, Redis, Prometheus, HAProxy and nginx are installed: there their absence is a
+//! failure.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -14,6 +15,7 @@ use std::time::Instant;
 
 use crate::support::{Signal, TEST_TIMEOUT, fresh_path, signal};
 
+mod haproxy;
 mod nginx;
 mod observability;
 mod postgres;

@@ -1,0 +1,81 @@
+//! Connections from proxies that name their clients (`--accept-proxy`): the header is read before
+//! anything else, and its address is the client's from there on.
+//!
+//! A connection from one of these proxies without a header is closed: the balancer would take the
+//! proxy for the client. From all other peers a header is not read, so no client can claim another
+//! address.
+
+use std::net::SocketAddr;
+
+use bytes::Buf;
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
+
+use super::buffer_pool::BufferSize;
+use super::client::Client;
+use super::worker::Worker;
+use crate::wire::lazy_stream::LazyStream;
+use crate::wire::proxy_header::{self, ProxyHeader};
+
+/// Returns `true` if `peer` is one of the proxies, whose connections begin with a header.
+pub(super) fn is_proxy(worker: &Worker, peer: SocketAddr) -> bool {
+    let proxies = &worker.settings.accept_proxy;
+    let addr = peer.ip().to_canonical();
+    proxies.iter().any(|network| network.contains(&addr))
+}
+
+/// Returns `true` if a proxy stands between this connection and its client, which then counts as
+/// remote whatever its address is.
+pub(super) fn has_proxy(worker: &Worker, stream: &LazyStream) -> bool {
+    // A peer that cannot be looked up has gone, and gets no rights either.
+    let is_proxy = || {
+        stream
+            .peer_addr()
+            .map_or(true, |peer| is_proxy(worker, peer))
+    };
+    !worker.settings.accept_proxy.is_empty() && is_proxy()
+}
+
+/// Reads the header, and sets the client's address. The client's own bytes that came with it stay
+/// in the inbox. Returns `false` if the connection is to close.
+pub(super) async fn read_header(worker: &Worker, client: &mut Client) -> bool {
+    match receive(worker, client).await {
+        Ok(Some(header)) => {
+            client.inbox.advance(header.len);
+            if let Some(addr) = header.client {
+                client.addr = addr;
+            }
+            true
+        }
+        // The proxy has left: a check whether the port is open, as a rule.
+        Ok(None) => false,
+        Err(why) => {
+            worker.port().proxy_headers_refused.add(1);
+            if worker.proxy_warnings.is_due() {
+                let addr = client.addr;
+                tracing::warn!("connection from {addr} closed: {why} (--accept-proxy)");
+            }
+            false
+        }
+    }
+}
+
+/// Receives a header, which must be complete within the time of a request head. `None`: the
+/// connection ended before its first byte.
+async fn receive(worker: &Worker, client: &mut Client) -> Result<Option<ProxyHeader>, String> {
+    let due = Instant::now() + worker.settings.limits.head_timeout;
+    client.inbox = worker.buffers.take(BufferSize::Read);
+    loop {
+        let more = client.stream.read_buf(&mut client.inbox);
+        match client.timer.run(Some(due), more).await {
+            Ok(Ok(0) | Err(_)) if client.inbox.is_empty() => return Ok(None),
+            Ok(Ok(0) | Err(_)) => return Err("it ended within its PROXY header".to_owned()),
+            Ok(Ok(_)) => {}
+            Err(_) => return Err("its PROXY header did not come in time".to_owned()),
+        }
+        let parsed = proxy_header::parse(&client.inbox);
+        if let Some(header) = parsed.map_err(|err| err.to_string())? {
+            return Ok(Some(header));
+        }
+    }
+}
