@@ -101,6 +101,11 @@ impl Counters {
     pub(crate) fn latency(&self, quantile: f64) -> Duration {
         self.latencies.quantile(quantile)
     }
+
+    /// Latencies of answered requests.
+    pub(crate) fn latencies(&self) -> &Latencies {
+        &self.latencies
+    }
 }
 
 /// Returns the largest count divided by the mean; `None` if all counts are 0.

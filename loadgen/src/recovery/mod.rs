@@ -14,12 +14,13 @@ use std::time::{Duration, SystemTime};
 
 use crate::arrivals::Rate;
 use crate::balancer::BalancerUnderTest;
-use crate::client::{Client, RequestTemplate};
+use crate::client::Client;
 use crate::counters::Counters;
 use crate::float::as_f64;
 use crate::load_stats::LoadPoint;
 use crate::outcome::{Expected, Server};
 use crate::progress::Progress;
+use crate::request::{RequestSpec, RequestTemplate};
 use crate::results::ExperimentResult;
 use crate::spawn::DEFAULT_REPLICAS;
 use events::Removal;
@@ -136,7 +137,7 @@ async fn probe_endpoints(
     let template = |(path, kind)| {
         (
             path,
-            RequestTemplate::get(addr, &target.authority, path, kind),
+            RequestTemplate::new(addr, &target.authority, &RequestSpec::get(path), kind),
         )
     };
     let templates = kinds.map(template);

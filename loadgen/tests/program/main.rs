@@ -7,5 +7,6 @@ mod balancer;
 mod duel;
 mod experiments;
 mod load;
+mod run_flags;
 mod spawn;
 mod support;
