@@ -114,7 +114,7 @@ pub(crate) struct KillArgs {
     pub(crate) kills: u64,
 
     /// Command that kills a replica, followed by its name, for example 'docker kill' [default:
-    /// SIGKILL with --spawn, otherwise the control command 'replace']
+    /// SIGKILL with --spawn, otherwise the control command 'kill']
     #[arg(long, value_name = "COMMAND")]
     pub(crate) kill_with: Option<String>,
 }

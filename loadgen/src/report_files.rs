@@ -34,7 +34,7 @@ pub(crate) fn write_files(
         let path = folder.join(name);
         fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
     };
-    for result in all {
+    for result in all.iter().filter(|result| !result.json.is_null()) {
         put(format!("{}.csv", result.name), result.csv.as_bytes())?;
         let json = serde_json::to_string_pretty(&result.json)? + "\n";
         put(format!("{}.json", result.name), json.as_bytes())?;

@@ -24,6 +24,20 @@ pub(crate) struct ExperimentResult {
 }
 
 impl ExperimentResult {
+    /// Stands for an experiment that was not measured.
+    pub(crate) fn left_out(name: &'static str, reason: &str) -> Self {
+        Self {
+            name,
+            title: format!("Left out: {name}"),
+            notes: format!("{reason}\n"),
+            csv: String::new(),
+            json: Value::Null,
+            charts: Vec::new(),
+            charts_in_notes: false,
+            clean: false,
+        }
+    }
+
     /// Text for the terminal.
     pub(crate) fn text(&self) -> String {
         let charts = self.charts.iter().filter(|_| !self.charts_in_notes);

@@ -1,11 +1,14 @@
 //! Runs the experiments one after the other, restores the balancer after each, and writes the
 //! report.
+//!
+//! Of several experiments, the one that the balancer refuses is left out, and the others run.
 
 use std::process::ExitCode;
 
 use crate::balancer::BalancerUnderTest;
 use crate::cli::{ExperimentArgs, KillArgs, Repeats};
 use crate::console::print;
+use crate::control::RefusedCommand;
 use crate::load::{Load, raise_descriptor_limit};
 use crate::report_files::{create_out_dir, write_files};
 use crate::results::ExperimentResult;
@@ -22,6 +25,16 @@ pub(crate) enum Experiment {
 }
 
 impl Experiment {
+    /// Name of its subcommand and of its files.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Distribution => "distribution",
+            Self::Scaling(_) => "scaling",
+            Self::Recovery(_) => "recovery",
+            Self::Hashes(..) => "hashes",
+        }
+    }
+
     async fn run(&self, balancer: &mut BalancerUnderTest) -> anyhow::Result<ExperimentResult> {
         match self {
             Self::Distribution => distribution::run(balancer).await,
@@ -58,6 +71,12 @@ pub(crate) async fn run(args: &ExperimentArgs, all: &[Experiment]) -> anyhow::Re
         let closed = balancer.close().await;
         match outcome.and_then(|result| closed.map(|()| result)) {
             Ok(result) => {
+                print(&result.text())?;
+                found.push(result);
+            }
+            // The others may be possible on this balancer.
+            Err(err) if all.len() > 1 && err.is::<RefusedCommand>() => {
+                let result = ExperimentResult::left_out(experiment.name(), &format!("{err:#}"));
                 print(&result.text())?;
                 found.push(result);
             }

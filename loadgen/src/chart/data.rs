@@ -72,7 +72,7 @@ pub(crate) struct TimelineChart {
 #[derive(Debug, Clone)]
 pub(crate) struct Mark {
     pub(crate) at_ms: f64,
-    /// `killed`, `ordered`, `detected` or `replaced`; decides the colour.
+    /// `killed`, `detected` or `replaced`; decides the colour.
     pub(crate) what: &'static str,
     /// Number of the server, if known.
     pub(crate) server: Option<u64>,

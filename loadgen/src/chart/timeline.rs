@@ -14,12 +14,7 @@ const RIGHT: i32 = CHART_WIDTH - 24;
 const GAP: i32 = 14;
 
 /// Colours of the events; answers are blue.
-const EVENT_COLOURS: [(&str, usize); 4] = [
-    ("killed", 1),
-    ("ordered", 1),
-    ("detected", 3),
-    ("replaced", 2),
-];
+const EVENT_COLOURS: [(&str, usize); 3] = [("killed", 1), ("detected", 3), ("replaced", 2)];
 
 pub(super) fn draw<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,

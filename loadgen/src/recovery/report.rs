@@ -37,8 +37,6 @@ pub(super) struct RecoveryData {
     pub(super) kills: Vec<KillTimes>,
     pub(super) endpoints: Endpoints,
     pub(super) retried: Option<u64>,
-    /// Name of the removal event.
-    pub(super) verb: &'static str,
 }
 
 impl RecoveryData {
@@ -52,22 +50,13 @@ impl RecoveryData {
             group_thousands(answers.values().sum()),
             self.point.wrong(),
         );
-        let ms =
-            |time: Option<f64>| time.map_or("never".into(), |time| format!("after {time:.0} ms"));
         for kill in &self.kills {
             notes += &format!(
-                "{} {} (seat {}) {} at {:.0} ms: detected {}, replaced {}\n",
-                if self.verb == "killed" {
-                    "replica"
-                } else {
-                    "replacement of"
-                },
+                "replica {} (seat {}) killed at {:.0} ms: {}\n",
                 kill.name,
                 kill.seat,
-                self.verb,
                 kill.at_ms,
-                ms(kill.detected_after_ms),
-                ms(kill.replaced_after_ms),
+                kill.outcome(),
             );
         }
         for (path, EndpointCounts { asked, wrong }) in &self.endpoints {
@@ -88,7 +77,7 @@ impl RecoveryData {
                     });
                 }
             };
-            mark(Some(0.0), self.verb);
+            mark(Some(0.0), "killed");
             mark(kill.detected_after_ms, "detected");
             mark(kill.replaced_after_ms, "replaced");
         }
@@ -119,7 +108,7 @@ pub(super) fn result(
     let replaced = kills.all(|kill| kill.replaced_after_ms.is_some());
     ExperimentResult {
         name: "recovery",
-        title: "Recovery: replicas are removed under load".into(),
+        title: "Recovery: replicas are killed under load".into(),
         notes: data.notes(),
         csv: csv(&whole),
         json: json!({
@@ -135,7 +124,7 @@ pub(super) fn result(
     }
 }
 
-/// The whole timeline, and a zoom on the first removal.
+/// The whole timeline, and a zoom on the first kill.
 fn charts(data: &RecoveryData, whole: TimelineChart, rate: f64) -> Vec<Chart> {
     let chart = |stem, title: String, sentence: &str, lanes| Chart {
         stem,
@@ -145,20 +134,20 @@ fn charts(data: &RecoveryData, whole: TimelineChart, rate: f64) -> Vec<Chart> {
         y: format!("answers in each {STEP_MS} ms"),
         body: Body::Timeline(lanes),
     };
-    let (rate, verb) = (group_thousands(round_u64(rate)), data.verb);
-    let title = format!("Answers per server at {rate} requests/s while replicas are {verb}");
+    let rate = group_thousands(round_u64(rate));
+    let title = format!("Answers per server at {rate} requests/s while replicas are killed");
     let zoomed = data.kills.first().map(|kill| {
         chart(
             "recovery-zoom",
-            format!("The first removal in detail: server {}", kill.seat),
-            "200 ms around the first removal. The other servers take the requests of the missing server until its successor answers.",
+            format!("The first kill in detail: server {}", kill.seat),
+            "200 ms around the first kill. The other servers take the requests of the missing server until its successor answers.",
             zoom(&whole, kill.at_ms),
         )
     });
     let whole = chart(
         "recovery",
         title,
-        "One strip per server. Lines mark when its replica was removed, when the balancer detected it, and when a successor had the seat. Missing answers would be a gap in the blue area.",
+        "One strip per server. Lines mark when its replica was killed, when the balancer detected it, and when a successor had the seat. Missing answers would be a gap in the blue area.",
         whole,
     );
     [whole].into_iter().chain(zoomed).collect()

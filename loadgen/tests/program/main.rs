@@ -6,6 +6,7 @@ mod bad_server;
 mod balancer;
 mod duel;
 mod experiments;
+mod kills;
 mod load;
 mod run_flags;
 mod spawn;
