@@ -11,6 +11,7 @@ const STYLE: &str = "
 body { background: var(--paper); color: var(--ink); font: 16px/1.5 sans-serif; max-width: 960px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.7rem; } h2 { border-top: 1px solid var(--line); margin-top: 2.5rem; padding-top: 1rem; }
 figure { margin: 1.5rem 0; break-inside: avoid; } figure svg { display: block; width: 100%; height: auto; }
+p.verdict { border-left: 4px solid currentColor; padding-left: .7rem; }
 figcaption { margin-top: .4rem; } pre { overflow-x: auto; white-space: pre-wrap; }
 table { border-collapse: collapse; } td { padding: .15rem 1rem .15rem 0; vertical-align: top; }
 ";
@@ -32,6 +33,10 @@ pub(crate) fn html(all: &[ExperimentResult], about: &[(&str, String)]) -> anyhow
     page += "</table>\n";
     for result in all {
         writeln!(page, "<h2>{}</h2>", escaped(&result.title))?;
+        if !result.verdict.is_empty() {
+            let verdict = escaped(&result.verdict).replace('\n', "<br>");
+            writeln!(page, "<p class=\"verdict\">{verdict}</p>")?;
+        }
         if !result.notes.is_empty() {
             writeln!(page, "<pre>{}</pre>", escaped(&result.notes))?;
         }
@@ -66,6 +71,7 @@ mod tests {
         let result = ExperimentResult {
             name: "sample",
             title: "A & B".into(),
+            verdict: "fair: 2 > 1\nuneven".into(),
             notes: "1 < 2\n".into(),
             csv: String::new(),
             json: serde_json::Value::Null,
@@ -77,6 +83,7 @@ mod tests {
         for part in [
             "<h2>A &amp; B</h2>",
             "1 &lt; 2",
+            "fair: 2 &gt; 1<br>uneven</p>",
             "<svg role",
             "viewBox",
             "Two bars.",

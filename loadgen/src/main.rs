@@ -8,6 +8,7 @@
 mod arrivals;
 mod balancer;
 mod chart;
+mod chi_square;
 mod child_process;
 mod cli;
 mod client;

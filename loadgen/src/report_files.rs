@@ -36,7 +36,11 @@ pub(crate) fn write_files(
     };
     for result in all.iter().filter(|result| !result.json.is_null()) {
         put(format!("{}.csv", result.name), result.csv.as_bytes())?;
-        let json = serde_json::to_string_pretty(&result.json)? + "\n";
+        let mut json = result.json.clone();
+        if !result.verdict.is_empty() {
+            json["verdict"] = result.verdict.as_str().into();
+        }
+        let json = serde_json::to_string_pretty(&json)? + "\n";
         put(format!("{}.json", result.name), json.as_bytes())?;
         for chart in &result.charts {
             put(format!("{}.svg", chart.stem), chart::svg(chart)?.as_bytes())?;

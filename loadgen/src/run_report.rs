@@ -27,6 +27,7 @@ pub(crate) fn result(report: &LoadReport) -> ExperimentResult {
     ExperimentResult {
         name: "run",
         title: "Load".into(),
+        verdict: String::new(),
         notes: report.summary() + &histogram(report) + &report.servers(),
         csv: csv(report),
         json: json(report),

@@ -65,6 +65,41 @@ impl RecoveryData {
         notes + &failure_summary(std::slice::from_ref(&self.point))
     }
 
+    /// Verdict on the deaths and on the requests of clients.
+    fn verdict(&self) -> String {
+        let (kills, failed) = (self.kills.len(), self.failed());
+        let back = self.kills.iter().filter_map(|kill| kill.replaced_after_ms);
+        let seen = self.kills.iter().filter_map(|kill| kill.detected_after_ms);
+        if back.clone().count() < kills {
+            let missing = kills - back.count();
+            return format!(
+                "not recovered: {missing} of {kills} killed replicas have no successor"
+            );
+        }
+        let detected = match seen.clone().count() == kills {
+            true => format!("detected within {:.0} ms and ", seen.fold(0.0, f64::max)),
+            false => String::new(),
+        };
+        let times = format!(
+            "{} {detected}replaced within {:.0} ms",
+            match kills {
+                1 => "the killed replica was".into(),
+                _ => format!("all {kills} killed replicas were"),
+            },
+            back.fold(0.0, f64::max),
+        );
+        match failed {
+            0 => format!("recovered without a loss: {times}, and no request failed"),
+            _ => format!("recovered with losses: {times}, and {failed} requests failed"),
+        }
+    }
+
+    /// Requests of the load and of the probes that were not answered as expected.
+    fn failed(&self) -> u64 {
+        let probes = self.endpoints.values().map(|probes| probes.wrong);
+        self.point.wrong() + probes.sum::<u64>()
+    }
+
     fn marks(&self) -> Vec<Mark> {
         let mut marks = Vec::new();
         for kill in &self.kills {
@@ -103,12 +138,12 @@ pub(super) fn result(
         marks: data.marks(),
     };
     let rate = rate.map(Rate::per_second);
-    let wrong: u64 = data.endpoints.values().map(|probes| probes.wrong).sum();
     let mut kills = data.kills.iter();
     let replaced = kills.all(|kill| kill.replaced_after_ms.is_some());
     ExperimentResult {
         name: "recovery",
         title: "Recovery: replicas are killed under load".into(),
+        verdict: data.verdict(),
         notes: data.notes(),
         csv: csv(&whole),
         json: json!({
@@ -120,7 +155,7 @@ pub(super) fn result(
         }),
         charts: charts(data, whole, rate.unwrap_or_default()),
         charts_in_notes: false,
-        clean: data.point.wrong() + wrong == 0 && replaced,
+        clean: data.failed() == 0 && replaced,
     }
 }
 
@@ -140,14 +175,14 @@ fn charts(data: &RecoveryData, whole: TimelineChart, rate: f64) -> Vec<Chart> {
         chart(
             "recovery-zoom",
             format!("The first kill in detail: server {}", kill.seat),
-            "200 ms around the first kill. The other servers take the requests of the missing server until its successor answers.",
+            "The time around the first kill.",
             zoom(&whole, kill.at_ms),
         )
     });
     let whole = chart(
         "recovery",
         title,
-        "One strip per server. Lines mark when its replica was killed, when the balancer detected it, and when a successor had the seat. Missing answers would be a gap in the blue area.",
+        "One strip per server. Lines mark when its replica was killed, when the balancer detected it, and when a successor had the seat.",
         whole,
     );
     [whole].into_iter().chain(zoomed).collect()
@@ -198,6 +233,7 @@ fn csv(lanes: &TimelineChart) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load_stats::tests::point;
 
     #[test]
     fn a_zoom_holds_the_steps_around_a_moment() {
@@ -211,5 +247,48 @@ mod tests {
         assert!((near.from_ms - 150.0).abs() < 1e-9);
         assert_eq!((near.lanes[0].1.len(), near.lanes[0].1[0]), (20, 15));
         assert!(csv(&whole).starts_with("ms,server 1\n0,0\n10,1\n"));
+    }
+
+    /// Measurements of kills with these times of detection and replacement.
+    fn data(times: &[(Option<f64>, Option<f64>)]) -> RecoveryData {
+        let kill = |(detected, replaced): &(Option<f64>, Option<f64>)| KillTimes {
+            seat: 1,
+            name: "S1".into(),
+            at_ms: 100.0,
+            detected_after_ms: *detected,
+            replaced_after_ms: *replaced,
+        };
+        RecoveryData {
+            point: point(&[60, 40]),
+            kills: times.iter().map(kill).collect(),
+            endpoints: Endpoints::new(),
+            retried: None,
+        }
+    }
+
+    #[test]
+    fn the_verdict_follows_the_times_and_the_failures() {
+        let mut found = data(&[(Some(2.0), Some(5.0)), (Some(3.0), Some(4.0))]);
+        assert_eq!(
+            found.verdict(),
+            "recovered without a loss: all 2 killed replicas were detected within 3 ms and \
+             replaced within 5 ms, and no request failed"
+        );
+        found
+            .endpoints
+            .insert("/rep", EndpointCounts { asked: 9, wrong: 2 });
+        let verdict = found.verdict();
+        assert!(verdict.starts_with("recovered with losses: "), "{verdict}");
+        assert!(verdict.ends_with(", and 2 requests failed"), "{verdict}");
+        let verdict = data(&[(None, Some(7.0))]).verdict();
+        assert!(
+            verdict.contains("the killed replica was replaced within 7 ms"),
+            "{verdict}"
+        );
+        let lost = data(&[(Some(2.0), Some(5.0)), (None, None)]);
+        let verdict = "not recovered: 1 of 2 killed replicas have no successor";
+        assert_eq!(lost.verdict(), verdict);
+        let silent = "killed at 100 ms: the balancer reported no death within 30 s, no successor within 30 s\n";
+        assert!(lost.notes().contains(silent), "{}", lost.notes());
     }
 }
