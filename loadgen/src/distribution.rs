@@ -12,6 +12,7 @@ use crate::chart::{Bars, Body, Chart, Series};
 use crate::chi_square::{self, Judgement, judge_equal};
 use crate::counters::{Counters, max_to_mean};
 use crate::float::as_f64;
+use crate::latency_chart;
 use crate::load_stats::{LoadPoint, failure_summary};
 use crate::progress::Progress;
 use crate::results::ExperimentResult;
@@ -86,6 +87,7 @@ fn result(report: &LoadReport, point: &LoadPoint) -> ExperimentResult {
             }],
         }),
     };
+    let latency = latency_chart::cumulative(report, "distribution-latency");
     ExperimentResult {
         name: "distribution",
         title: format!("Distribution: {}", count_noun(point.n, "server")),
@@ -93,7 +95,7 @@ fn result(report: &LoadReport, point: &LoadPoint) -> ExperimentResult {
         notes: report.summary() + &table(report),
         csv,
         json: json!({"load": point, "max_to_mean": point.ratio(), "variation": point.variation()}),
-        charts: vec![chart],
+        charts: [chart].into_iter().chain(latency).collect(),
         charts_in_notes: true,
         clean: true,
     }

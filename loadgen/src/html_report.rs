@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::chart::svg;
+use crate::chart::{narrow_svg, svg};
 use crate::results::ExperimentResult;
 
 const STYLE: &str = "
@@ -10,7 +10,8 @@ const STYLE: &str = "
 @media screen and (prefers-color-scheme: dark) { :root { --paper: #14181d; --ink: #e6e9ec; --line: #3a4149; } }
 body { background: var(--paper); color: var(--ink); font: 16px/1.5 sans-serif; max-width: 960px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.7rem; } h2 { border-top: 1px solid var(--line); margin-top: 2.5rem; padding-top: 1rem; }
-figure { margin: 1.5rem 0; break-inside: avoid; } figure svg { display: block; width: 100%; height: auto; }
+figure { margin: 1.5rem 0; break-inside: avoid; } figure svg { display: block; width: 100%; height: auto; } figure svg.narrow { display: none; }
+@media screen and (max-width: 600px) { figure svg.wide { display: none; } figure svg.narrow { display: block; } }
 p.verdict { border-left: 4px solid currentColor; padding-left: .7rem; }
 figcaption { margin-top: .4rem; } pre { overflow-x: auto; white-space: pre-wrap; }
 table { border-collapse: collapse; } td { padding: .15rem 1rem .15rem 0; vertical-align: top; }
@@ -42,17 +43,21 @@ pub(crate) fn html(all: &[ExperimentResult], about: &[(&str, String)]) -> anyhow
         }
         for chart in &result.charts {
             let caption = escaped(&chart.sentence);
-            let drawing = svg(chart)?;
-            // The page's style sets the size, so that a narrow window shows the whole chart.
-            let drawing = drawing.replacen("<svg ", "<svg role=\"img\" ", 1);
+            // The page's style shows the one that fits the window, and sets its size.
+            let wide = with_class(&svg(chart)?, "wide");
+            let narrow = with_class(&narrow_svg(chart)?, "narrow");
             writeln!(
                 page,
-                "<figure>\n{drawing}\n<figcaption>{caption}</figcaption>\n</figure>"
+                "<figure>\n{wide}\n{narrow}\n<figcaption>{caption}</figcaption>\n</figure>"
             )?;
         }
     }
     page += "</body>\n</html>\n";
     Ok(page)
+}
+
+fn with_class(drawing: &str, class: &str) -> String {
+    drawing.replacen("<svg ", &format!("<svg role=\"img\" class=\"{class}\" "), 1)
 }
 
 fn escaped(text: &str) -> String {
@@ -84,7 +89,8 @@ mod tests {
             "<h2>A &amp; B</h2>",
             "1 &lt; 2",
             "fair: 2 &gt; 1<br>uneven</p>",
-            "<svg role",
+            "<svg role=\"img\" class=\"wide\" width=\"920\"",
+            "<svg role=\"img\" class=\"narrow\" width=\"360\"",
             "viewBox",
             "Two bars.",
             "loadgen all",

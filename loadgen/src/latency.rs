@@ -5,9 +5,14 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::float::as_f64;
+
 /// Highest latency that is distinguished, in nanoseconds, and the number of significant digits.
 const MAX_LATENCY_NS: u64 = 60_000_000_000;
 const LATENCY_DIGITS: u8 = 3;
+
+/// Smallest factor between two points of a curve: the 200th root of ten.
+const CURVE_STEP: f64 = 1.0116;
 
 /// Latencies of one load.
 #[derive(Debug)]
@@ -27,6 +32,36 @@ impl Latencies {
     pub(crate) fn record(&mut self, latency: Duration) {
         let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         self.0.saturating_record(nanos);
+    }
+
+    /// Removes all values.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Returns `true` without values.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns points of the cumulative distribution, at most 200 in a factor of ten: a latency,
+    /// and the share of the values that did not exceed it.
+    pub(crate) fn cumulative(&self) -> Vec<(Duration, f64)> {
+        let mut points: Vec<(Duration, f64)> = Vec::new();
+        let (mut sum, mut last) = (0, 0);
+        for value in self.0.iter_recorded() {
+            sum += value.count_since_last_iteration();
+            let nanos = value.value_iterated_to();
+            let is_last = sum == self.0.len();
+            if is_last || as_f64(nanos) > as_f64(last) * CURVE_STEP {
+                points.push((
+                    Duration::from_nanos(nanos),
+                    as_f64(sum) / as_f64(self.0.len()),
+                ));
+                last = nanos;
+            }
+        }
+        points
     }
 
     /// Mean latency; 0 without values.
@@ -110,6 +145,24 @@ mod tests {
             let off = latencies.quantile(quantile).as_secs_f64() * 1e6 / micros - 1.0;
             assert!(off.abs() < 0.001, "{quantile}: {off}");
         }
+    }
+
+    #[test]
+    fn the_cumulative_distribution_ends_at_the_longest() {
+        let mut latencies = Latencies::new().unwrap();
+        assert_eq!(latencies.cumulative(), []);
+        for micros in 1..=10_000 {
+            latencies.record(Duration::from_micros(micros));
+        }
+        let points = latencies.cumulative();
+        assert!((200..850).contains(&points.len()), "{}", points.len());
+        assert!(points.windows(2).all(|pair| pair[0] < pair[1]));
+        let half = points
+            .iter()
+            .find(|point| point.0.as_micros() >= 5_000)
+            .unwrap();
+        assert!((half.1 - 0.5).abs() < 0.01, "{half:?}");
+        assert_eq!(points.last().unwrap().1, 1.0);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod float;
 mod html_report;
 mod http_reply;
 mod latency;
+mod latency_chart;
 mod load;
 mod load_args;
 mod load_stats;

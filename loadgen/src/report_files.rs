@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::chart;
+use crate::chart::{self, Theme};
 use crate::console::note;
 use crate::html_report;
 use crate::load::Load;
@@ -44,7 +44,10 @@ pub(crate) fn write_files(
         put(format!("{}.json", result.name), json.as_bytes())?;
         for chart in &result.charts {
             put(format!("{}.svg", chart.stem), chart::svg(chart)?.as_bytes())?;
-            put(format!("{}.png", chart.stem), &chart::png(chart)?)?;
+            for (theme, ending) in [(Theme::Light, ""), (Theme::Dark, "-dark")] {
+                let png = chart::png(chart, theme)?;
+                put(format!("{}{ending}.png", chart.stem), &png)?;
+            }
         }
     }
     put(

@@ -56,7 +56,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Directory for run.json, run.csv and report.html [default: no files]
+    /// Directory for run.json, run.csv, a latency chart and report.html [default: no files]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }

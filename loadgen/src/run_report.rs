@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::counters::max_to_mean;
 use crate::float::{as_f64, round_u64};
+use crate::latency_chart;
 use crate::results::ExperimentResult;
 use crate::text::{MAX_BAR_CHARS, bar, bound, group_thousands, share};
 use crate::text_report::LoadReport;
@@ -31,7 +32,7 @@ pub(crate) fn result(report: &LoadReport) -> ExperimentResult {
         notes: report.summary() + &histogram(report) + &report.servers(),
         csv: csv(report),
         json: json(report),
-        charts: Vec::new(),
+        charts: Vec::from_iter(latency_chart::cumulative(report, "run-latency")),
         charts_in_notes: true,
         clean: report.is_clean(),
     }

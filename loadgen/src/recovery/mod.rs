@@ -7,6 +7,8 @@
 //!
 //! A balancer that refuses to kill cannot be measured: nothing is reported then.
 
+mod charts;
+mod data;
 mod events;
 mod kill;
 mod report;
@@ -27,9 +29,9 @@ use crate::progress::Progress;
 use crate::request::{RequestSpec, RequestTemplate};
 use crate::results::ExperimentResult;
 use crate::spawn::DEFAULT_REPLICAS;
+use data::{Endpoints, RecoveryData};
 use events::Kill;
 use kill::KillMethod;
-use report::{Endpoints, RecoveryData};
 
 /// Rate without `--rate`, in requests per second.
 const DEFAULT_RATE: f64 = 4_000.0;
@@ -47,6 +49,7 @@ pub(crate) async fn run(
     kill_with: Option<&str>,
 ) -> anyhow::Result<ExperimentResult> {
     balancer.load.rate = balancer.load.rate.or_else(|| Rate::new(DEFAULT_RATE));
+    let rate = balancer.load.rate.map_or(DEFAULT_RATE, Rate::per_second);
     balancer.open(DEFAULT_REPLICAS, None).await?;
     let control = balancer.control()?;
     let method = match (balancer.pid(), kill_with) {
@@ -63,7 +66,11 @@ pub(crate) async fn run(
     let (killed, endpoints) = (RefCell::default(), RefCell::default());
     let seats_in_order: Vec<Server> = seats.iter().copied().collect();
     let report = {
-        let load = balancer.measure(balancer.load.seed, Counters::with_timeline()?, &progress);
+        let load = balancer.measure(
+            balancer.load.seed,
+            Counters::with_timeline(rate)?,
+            &progress,
+        );
         let killing = kill_all(balancer, &method, kills, &seats_in_order, &killed);
         let probing = probe_endpoints(balancer, &endpoints);
         tokio::select! {
@@ -94,7 +101,7 @@ pub(crate) async fn run(
         endpoints: endpoints.into_inner(),
         retried,
     };
-    Ok(report::result(&data, report.load.rate, timeline))
+    Ok(report::result(&data, rate, timeline))
 }
 
 /// Kills replicas, seat by seat, evenly spaced over the load.

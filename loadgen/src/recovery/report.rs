@@ -1,43 +1,15 @@
-//! Result of the recovery experiment: the whole timeline, a zoom on the first kill, and the times
-//! as text. Pure.
+//! Result of the recovery experiment: verdict, times and counts as text, CSV and JSON. Pure.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
 use serde_json::json;
 
-use super::events::KillTimes;
-use crate::arrivals::Rate;
-use crate::chart::{Body, Chart, Mark, TimelineChart, lane_name};
-use crate::float::{as_f64, round_u64};
+use super::charts;
+use super::data::{EndpointCounts, RecoveryData};
+use crate::chart::TimelineChart;
+use crate::float::as_f64;
 use crate::load_stats::{LoadPoint, failure_summary};
-use crate::outcome::Server;
 use crate::results::ExperimentResult;
 use crate::text::group_thousands;
-use crate::timeline::{STEP_MS, Timeline};
-
-/// Range of the zoom: time before the kill in milliseconds, and number of steps.
-const ZOOM_BEFORE_MS: f64 = 50.0;
-const ZOOM_STEPS: usize = 20;
-
-/// Probes of one endpoint.
-#[derive(Debug, Default, Clone, Copy, Serialize)]
-pub(super) struct EndpointCounts {
-    pub(super) asked: u64,
-    pub(super) wrong: u64,
-}
-
-/// Probes by path.
-pub(super) type Endpoints = BTreeMap<&'static str, EndpointCounts>;
-
-/// Measurements of the experiment.
-#[derive(Debug)]
-pub(super) struct RecoveryData {
-    pub(super) point: LoadPoint,
-    pub(super) kills: Vec<KillTimes>,
-    pub(super) endpoints: Endpoints,
-    pub(super) retried: Option<u64>,
-}
+use crate::timeline::Timeline;
 
 impl RecoveryData {
     fn notes(&self) -> String {
@@ -99,45 +71,11 @@ impl RecoveryData {
         let probes = self.endpoints.values().map(|probes| probes.wrong);
         self.point.wrong() + probes.sum::<u64>()
     }
-
-    fn marks(&self) -> Vec<Mark> {
-        let mut marks = Vec::new();
-        for kill in &self.kills {
-            let mut mark = |after: Option<f64>, what| {
-                if let Some(after) = after {
-                    marks.push(Mark {
-                        at_ms: kill.at_ms + after,
-                        what,
-                        server: Some(kill.seat),
-                    });
-                }
-            };
-            mark(Some(0.0), "killed");
-            mark(kill.detected_after_ms, "detected");
-            mark(kill.replaced_after_ms, "replaced");
-        }
-        marks
-    }
 }
 
 /// Builds the result of the experiment from its measurements.
-pub(super) fn result(
-    data: &RecoveryData,
-    rate: Option<Rate>,
-    timeline: &Timeline,
-) -> ExperimentResult {
-    let lane = |server: &Server| (lane_name(*server), timeline.counts(*server));
-    let mut lanes: Vec<(String, Vec<u32>)> = data.point.answers.keys().map(lane).collect();
-    if timeline.failed().iter().any(|count| *count > 0) {
-        lanes.push(("failed".into(), timeline.failed()));
-    }
-    let whole = TimelineChart {
-        lanes,
-        from_ms: 0.0,
-        step_ms: STEP_MS.into(),
-        marks: data.marks(),
-    };
-    let rate = rate.map(Rate::per_second);
+pub(super) fn result(data: &RecoveryData, rate: f64, timeline: &Timeline) -> ExperimentResult {
+    let charts = charts::all(data, rate, timeline);
     let mut kills = data.kills.iter();
     let replaced = kills.all(|kill| kill.replaced_after_ms.is_some());
     ExperimentResult {
@@ -145,7 +83,7 @@ pub(super) fn result(
         title: "Recovery: replicas are killed under load".into(),
         verdict: data.verdict(),
         notes: data.notes(),
-        csv: csv(&whole),
+        csv: csv(&charts::whole(data, timeline)),
         json: json!({
             "load": data.point,
             "rate": rate,
@@ -153,61 +91,9 @@ pub(super) fn result(
             "endpoints": data.endpoints,
             "retried": data.retried,
         }),
-        charts: charts(data, whole, rate.unwrap_or_default()),
+        charts,
         charts_in_notes: false,
         clean: data.failed() == 0 && replaced,
-    }
-}
-
-/// The whole timeline, and a zoom on the first kill.
-fn charts(data: &RecoveryData, whole: TimelineChart, rate: f64) -> Vec<Chart> {
-    let chart = |stem, title: String, sentence: &str, lanes| Chart {
-        stem,
-        title,
-        sentence: sentence.to_owned(),
-        x: "time since the start of the load, ms".into(),
-        y: format!("answers in each {STEP_MS} ms"),
-        body: Body::Timeline(lanes),
-    };
-    let rate = group_thousands(round_u64(rate));
-    let title = format!("Answers per server at {rate} requests/s while replicas are killed");
-    let zoomed = data.kills.first().map(|kill| {
-        chart(
-            "recovery-zoom",
-            format!("The first kill in detail: server {}", kill.seat),
-            "The time around the first kill.",
-            zoom(&whole, kill.at_ms),
-        )
-    });
-    let whole = chart(
-        "recovery",
-        title,
-        "One strip per server. Lines mark when its replica was killed, when the balancer detected it, and when a successor had the seat.",
-        whole,
-    );
-    [whole].into_iter().chain(zoomed).collect()
-}
-
-/// Steps around a moment.
-fn zoom(whole: &TimelineChart, at_ms: f64) -> TimelineChart {
-    let step = round_u64(((at_ms - ZOOM_BEFORE_MS).max(0.0) / whole.step_ms).floor());
-    let first = usize::try_from(step).unwrap_or_default();
-    let cut = |counts: &Vec<u32>| {
-        counts
-            .iter()
-            .skip(first)
-            .take(ZOOM_STEPS)
-            .copied()
-            .collect()
-    };
-    let lanes = whole
-        .lanes
-        .iter()
-        .map(|(name, counts)| (name.clone(), cut(counts)));
-    TimelineChart {
-        lanes: lanes.collect(),
-        from_ms: as_f64(step) * whole.step_ms,
-        ..whole.clone()
     }
 }
 
@@ -231,26 +117,27 @@ fn csv(lanes: &TimelineChart) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use super::super::data::Endpoints;
+    use super::super::events::KillTimes;
     use super::*;
     use crate::load_stats::tests::point;
 
     #[test]
-    fn a_zoom_holds_the_steps_around_a_moment() {
+    fn a_row_of_the_csv_is_a_step() {
         let whole = TimelineChart {
-            lanes: vec![(lane_name(1), (0..100).collect())],
+            lanes: vec![("server 1".into(), vec![0, 1])],
             from_ms: 0.0,
             step_ms: 10.0,
             marks: vec![],
+            outages: vec![],
+            detailed: false,
         };
-        let near = zoom(&whole, 205.0);
-        assert!((near.from_ms - 150.0).abs() < 1e-9);
-        assert_eq!((near.lanes[0].1.len(), near.lanes[0].1[0]), (20, 15));
-        assert!(csv(&whole).starts_with("ms,server 1\n0,0\n10,1\n"));
+        assert_eq!(csv(&whole), "ms,server 1\n0,0\n10,1\n");
     }
 
     /// Measurements of kills with these times of detection and replacement.
-    fn data(times: &[(Option<f64>, Option<f64>)]) -> RecoveryData {
+    pub(in crate::recovery) fn data(times: &[(Option<f64>, Option<f64>)]) -> RecoveryData {
         let kill = |(detected, replaced): &(Option<f64>, Option<f64>)| KillTimes {
             seat: 1,
             name: "S1".into(),
