@@ -165,14 +165,20 @@ mod tests {
             to_ms,
             server: 1,
         };
-        // 100 ms are 756 units, from 140 on.
-        let points = |drawing: &str| drawing.matches("points=\"518,").count();
-        let near = drawing(vec![outage(150.0, 151.0)]);
+        let blocks = |outages| drawing(outages).matches("<polygon").count();
+        // The legend has a block as well.
+        let elsewhere = vec![outage(10.0, 20.0), outage(250.0, 260.0)];
+        let one = vec![outage(150.0, 151.0)];
+        let without = blocks(vec![]);
+        assert_eq!(blocks(elsewhere), without + 1);
+        assert_eq!(blocks(one.clone()), without + 2);
+        // 100 ms are 756 units, from 140 on, so 1 ms is 8.
+        let near = drawing(one);
+        let block = near.split("points=\"518,").nth(1).unwrap();
+        let block = block.split('"').next().unwrap();
         assert!(
-            near.contains("points=\"518,") && near.contains(" 526,"),
-            "{near}"
+            block.contains(" 526,") && !block.contains(" 527,"),
+            "{block}"
         );
-        let elsewhere = drawing(vec![outage(10.0, 20.0), outage(250.0, 260.0)]);
-        assert_eq!(points(&elsewhere), 0, "{elsewhere}");
     }
 }
