@@ -1,8 +1,11 @@
 //! Distance of counts from expected shares, and the limit that random draws keep. Pure.
 //!
 //! The distance is Pearson's chi-square sum. For independent draws it exceeds the limit in 5 % of
-//! loads, so a single load above it proves nothing. Several loads are judged by how many are above:
-//! that number is binomial.
+//! loads, so a single load above it proves nothing. Several loads are judged by how many are above.
+//! The loads of a seed have the same IDs, so all of them may be above together; the number of seeds
+//! above the limit is binomial.
+
+use std::collections::BTreeSet;
 
 use crate::float::as_f64;
 
@@ -36,7 +39,7 @@ pub(crate) enum Judgement {
 pub(crate) fn judge_equal(counts: &[u64]) -> Judgement {
     let shares = vec![1.0 / as_f64(counts.len() as u64); counts.len()];
     let mut tally = Tally::default();
-    tally.add(counts, &shares);
+    tally.add(0, counts, &shares);
     tally.judge()
 }
 
@@ -60,18 +63,20 @@ pub(crate) fn limit_95(freedom: u64) -> f64 {
 }
 
 /// Loads, and how many of them are above the limit.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 pub(crate) struct Tally {
-    pub(crate) loads: u64,
-    pub(crate) above: u64,
+    loads: u64,
+    above: u64,
+    seeds: BTreeSet<u64>,
     far: u64,
     /// Loads with too small expected counts.
     small: u64,
 }
 
 impl Tally {
-    /// Adds a load with these counts and expected shares.
-    pub(crate) fn add(&mut self, counts: &[u64], shares: &[f64]) {
+    /// Adds a load of the IDs of `seed` with these counts and expected shares.
+    pub(crate) fn add(&mut self, seed: u64, counts: &[u64], shares: &[f64]) {
+        self.seeds.insert(seed);
         let total = as_f64(counts.iter().sum());
         let used = shares.iter().filter(|share| **share > 0.0);
         let freedom = (used.clone().count() as u64).saturating_sub(1).max(1);
@@ -83,18 +88,11 @@ impl Tally {
         self.small += u64::from(smallest < MIN_EXPECTED);
     }
 
-    /// Largest number of loads above the limit that random draws have in 95 % of experiments.
-    pub(crate) fn allowed(&self) -> u64 {
-        let (mut exactly, mut at_most) = ((1.0 - ABOVE_95).powf(as_f64(self.loads)), 0.0);
-        for above in 0..self.loads {
-            at_most += exactly;
-            if at_most >= 1.0 - ABOVE_95 {
-                return above;
-            }
-            let odds = ABOVE_95 / (1.0 - ABOVE_95);
-            exactly *= as_f64(self.loads - above) / as_f64(above + 1) * odds;
-        }
-        self.loads
+    /// Largest number of loads above the limit that random draws have in 95 % of experiments, if
+    /// all loads of a seed are above together.
+    fn allowed(&self) -> u64 {
+        let seeds = (self.seeds.len() as u64).max(1);
+        allowed_seeds(seeds) * self.loads.div_ceil(seeds)
     }
 
     /// Judges all loads together.
@@ -116,6 +114,21 @@ impl Tally {
             self.allowed()
         )
     }
+}
+
+/// Largest number of `seeds` above the limit in 95 % of experiments: a quantile of the binomial
+/// distribution.
+fn allowed_seeds(seeds: u64) -> u64 {
+    let (mut exactly, mut at_most) = ((1.0 - ABOVE_95).powf(as_f64(seeds)), 0.0);
+    for above in 0..seeds {
+        at_most += exactly;
+        if at_most >= 1.0 - ABOVE_95 {
+            return above;
+        }
+        let odds = ABOVE_95 / (1.0 - ABOVE_95);
+        exactly *= as_f64(seeds - above) / as_f64(above + 1) * odds;
+    }
+    seeds
 }
 
 #[cfg(test)]
@@ -142,21 +155,33 @@ mod tests {
     #[test]
     fn the_allowed_number_is_the_binomial_quantile() {
         // P(X ≤ 2) = 0.873 and P(X ≤ 3) = 0.966 for 25 loads.
-        for (loads, allowed) in [(1, 0), (5, 1), (25, 3), (100, 9)] {
-            let tally = Tally {
-                loads,
-                ..Tally::default()
-            };
-            assert_eq!(tally.allowed(), allowed, "{loads}");
+        for (seeds, allowed) in [(1, 0), (5, 1), (25, 3), (100, 9)] {
+            assert_eq!(allowed_seeds(seeds), allowed, "{seeds}");
         }
+    }
+
+    #[test]
+    fn a_seed_may_be_above_in_all_of_its_loads() {
+        let mut tally = Tally::default();
+        for seed in 0..5 {
+            for _ in 0..5 {
+                let counts = if seed == 3 { [460, 540] } else { [500, 500] };
+                tally.add(seed, &counts, &[0.5, 0.5]);
+            }
+        }
+        assert_eq!((tally.above, tally.judge()), (5, Judgement::Near));
+        assert!(tally.clause().ends_with("have up to 5 there"));
+        tally.add(4, &[460, 540], &[0.5, 0.5]);
+        tally.add(4, &[460, 540], &[0.5, 0.5]);
+        assert_eq!((tally.above, tally.judge()), (7, Judgement::Doubtful));
     }
 
     #[test]
     fn loads_are_judged_together() {
         let tally = |loads: &[&[u64]]| {
             let mut tally = Tally::default();
-            for counts in loads {
-                tally.add(counts, &[0.5, 0.5]);
+            for (seed, counts) in (0..).zip(loads) {
+                tally.add(seed, counts, &[0.5, 0.5]);
             }
             (tally.judge(), tally.above)
         };

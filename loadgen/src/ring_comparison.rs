@@ -138,7 +138,7 @@ fn verdict(all: &[RingResult]) -> String {
         let mut tally = Tally::default();
         for point in &ring.points {
             if let Some(shares) = ring.expected(point.n) {
-                tally.add(&point.counts(), shares);
+                tally.add(point.seed, &point.counts(), shares);
             }
         }
         let judged = match tally.judge() {

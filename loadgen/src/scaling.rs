@@ -152,7 +152,11 @@ fn verdict(points: &[LoadPoint], ratios: &[(u64, Spread)]) -> String {
     let mut tally = Tally::default();
     for point in points {
         let counts = point.counts();
-        tally.add(&counts, &vec![1.0 / as_f64(point.n); counts.len()]);
+        tally.add(
+            point.seed,
+            &counts,
+            &vec![1.0 / as_f64(point.n); counts.len()],
+        );
     }
     let word = match tally.judge() {
         Judgement::Unknown => return "unknown: too few answers for a verdict".into(),
@@ -187,7 +191,7 @@ mod tests {
         assert!(result.clean && result.notes.is_empty());
         assert_eq!(
             result.verdict,
-            "fair: 1 of 3 loads is above the 95 % limit of chi-square; random draws have up to 1 there; \
+            "perhaps uneven: 1 of 3 loads is above the 95 % limit of chi-square; random draws have up to 0 there; \
              the busiest server had at most 1.200 times the mean, at N = 2"
         );
         let verdict = |counts: &[u64]| super::result(&[point(counts)], 100).verdict;

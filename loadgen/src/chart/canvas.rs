@@ -99,7 +99,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
     /// Breaks a text into lines that fit between the margins.
     pub(super) fn lines(&self, text: &str, size: i32) -> Vec<String> {
         // A letter is about half as wide as it is high.
-        let columns = (self.size().0 - 30) * 100 / (size * 53);
+        let columns = (self.size().0 - 30) * 100 / (size * 47);
         wrap(text, usize::try_from(columns).unwrap_or(1))
     }
 
