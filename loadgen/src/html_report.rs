@@ -11,7 +11,7 @@ const STYLE: &str = "
 body { background: var(--paper); color: var(--ink); font: 16px/1.5 sans-serif; max-width: 960px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.7rem; } h2 { border-top: 1px solid var(--line); margin-top: 2.5rem; padding-top: 1rem; }
 figure { margin: 1.5rem 0; break-inside: avoid; } figure svg { display: block; width: 100%; height: auto; } figure svg.narrow { display: none; }
-@media screen and (max-width: 600px) { figure svg.wide { display: none; } figure svg.narrow { display: block; } }
+@media screen and (max-width: 600px) { body pre { white-space: pre; } figure svg.wide { display: none; } figure svg.narrow { display: block; } }
 p.verdict { border-left: 4px solid currentColor; padding-left: .7rem; }
 figcaption { margin-top: .4rem; } pre { overflow-x: auto; white-space: pre-wrap; }
 table { border-collapse: collapse; } td { padding: .15rem 1rem .15rem 0; vertical-align: top; }
