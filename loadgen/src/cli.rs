@@ -10,12 +10,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use rustix::process::Pid;
 
-use crate::arrivals::Rate;
 use crate::compare::args::DuelArgs;
-use crate::target::Target;
-
-/// Highest number of concurrent connections.
-const MAX_CONCURRENCY: u64 = 20_000;
+use crate::load_args::LoadArgs;
+use crate::run_args::RunArgs;
 
 /// Default rings of the fourth experiment. The last is a custom ring with 512 slots and 9 virtual
 /// servers. Its functions contain no square, so keys reach every slot. The factor 45 spaces the
@@ -37,7 +34,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Send GET requests; report answers per server, latencies and failures
+    /// Send requests; report answers per server, latencies and failures
     Run(RunArgs),
     /// Experiment 1: how evenly 3 replicas share requests with random IDs
     Distribution(ExperimentArgs),
@@ -85,45 +82,6 @@ pub(crate) enum Command {
     Relay(RelayArgs),
 }
 
-/// Flags of `loadgen run`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct RunArgs {
-    #[command(flatten)]
-    pub(crate) load: LoadArgs,
-
-    /// Path to request; only /home identifies the server that answered
-    #[arg(long, default_value = "/home", value_parser = parse_path)]
-    pub(crate) path: String,
-}
-
-/// Flags shared by all loads.
-#[derive(Debug, clap::Args)]
-pub(crate) struct LoadArgs {
-    /// Base URL that requests are sent to
-    #[arg(long, value_name = "URL", default_value = "http://localhost:5000")]
-    pub(crate) target: Target,
-
-    /// Number of requests
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) requests: u64,
-
-    /// Number of connections, each with one request at a time
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=MAX_CONCURRENCY))]
-    pub(crate) concurrency: u64,
-
-    /// Fixed rate, independent of the answers [default: as fast as requests are answered]
-    #[arg(long, value_name = "PER_SECOND")]
-    pub(crate) rate: Option<Rate>,
-
-    /// Seed of the request IDs: the same seed gives the same IDs [default: random]
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
-
-    /// Start a ringmaster with 3 replicas for this load, and stop it afterwards
-    #[arg(long, conflicts_with = "target")]
-    pub(crate) spawn: bool,
-}
-
 /// Flags shared by the four experiments.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExperimentArgs {
@@ -156,7 +114,7 @@ pub(crate) struct KillArgs {
     pub(crate) kills: u64,
 
     /// Command that kills a replica, followed by its name, for example 'docker kill' [default:
-    /// SIGKILL with --spawn, otherwise the control command 'replace']
+    /// SIGKILL with --spawn, otherwise the control command 'kill']
     #[arg(long, value_name = "COMMAND")]
     pub(crate) kill_with: Option<String>,
 }
@@ -210,15 +168,6 @@ pub(crate) struct RelayArgs {
     /// Backends, each for one client in turn
     #[arg(required = true)]
     pub(crate) backends: Vec<SocketAddr>,
-}
-
-fn parse_path(text: &str) -> Result<String, &'static str> {
-    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
-    if visible && text.starts_with('/') && !text.contains('#') {
-        Ok(text.to_owned())
-    } else {
-        Err("a path begins with / and is visible ASCII without #")
-    }
 }
 
 fn parse_control(text: &str) -> Result<String, &'static str> {

@@ -4,42 +4,18 @@
 //! A connection that is known to be closed is not used. If it turns out to be closed after the
 //! request was sent, the request counts as failed; nothing is sent twice.
 
-use std::io::{ErrorKind, Write};
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::io::ErrorKind;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::http_reply::{self, MAX_REPLY};
-use crate::outcome::{Expected, Failure, Server};
-
-/// Time from the request (connecting included) to the last byte of its reply.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::outcome::{Failure, Server};
+use crate::request::RequestTemplate;
 
 /// Initial capacity of the reply buffer, in bytes.
 const REPLY_BUFFER: usize = 4 * 1024;
-
-/// Parts that all requests of a load have in common.
-#[derive(Debug)]
-pub(crate) struct RequestTemplate {
-    pub(crate) addr: SocketAddr,
-    /// Bytes before the request ID.
-    head: String,
-    expected: Expected,
-}
-
-impl RequestTemplate {
-    /// GET requests for `path`, sent to `addr`, with `authority` in the Host field.
-    pub(crate) fn get(addr: SocketAddr, authority: &str, path: &str, expected: Expected) -> Self {
-        Self {
-            addr,
-            head: format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nX-Request-ID: "),
-            expected,
-        }
-    }
-}
 
 /// A client that keeps at most one connection.
 #[derive(Debug)]
@@ -67,7 +43,7 @@ impl<'t> Client<'t> {
     /// # Errors
     /// The kind of failure. The connection is then not used again.
     pub(crate) async fn request(&mut self, id: u64) -> Result<Option<Server>, Failure> {
-        match timeout(REQUEST_TIMEOUT, self.exchange(id)).await {
+        match timeout(self.template.timeout, self.exchange(id)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::TimedOut),
         }
@@ -79,8 +55,7 @@ impl<'t> Client<'t> {
             None => self.connect().await?,
         };
         self.sent.clear();
-        // Writing to a Vec cannot fail.
-        let _ = write!(self.sent, "{}{id}\r\n\r\n", self.template.head);
+        self.template.write_to(id, &mut self.sent);
         stream
             .write_all(&self.sent)
             .await
@@ -106,9 +81,9 @@ impl<'t> Client<'t> {
                 Ok(len) => len == 0,
                 Err(err) => return Err(Failure::from_io_error(&err)),
             };
-            match http_reply::parse(&self.received, ended) {
+            match http_reply::parse(&self.received, ended, self.template.is_head) {
                 Ok(Some(reply)) => {
-                    if reply.reusable && !ended {
+                    if reply.reusable && !ended && !self.template.closes {
                         self.idle = Some(stream);
                     }
                     return self.template.expected.check(reply.status, &reply.body);

@@ -3,6 +3,7 @@
 //! A started command runs to its end even if its caller was cancelled. Only then is it known which
 //! state has to be restored.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,22 @@ pub(crate) struct Control {
     command_lock: Arc<Mutex<()>>,
 }
 
+/// The balancer refused a command.
+#[derive(Debug)]
+pub(crate) struct RefusedCommand {
+    command: String,
+    /// Sentence of the balancer.
+    sentence: String,
+}
+
+impl fmt::Display for RefusedCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}' was refused: {}", self.command, self.sentence)
+    }
+}
+
+impl std::error::Error for RefusedCommand {}
+
 impl Control {
     /// Returns a client for the control port at `host:port`.
     pub(crate) fn new(addr: impl ToString) -> Self {
@@ -40,8 +57,7 @@ impl Control {
     /// does not cancel the command.
     ///
     /// # Errors
-    /// The control port is unreachable, or the balancer refused the command; the error holds its
-    /// sentence.
+    /// The control port is unreachable, or the balancer refused the command ([`RefusedCommand`]).
     pub(crate) async fn execute(&self, command: &str) -> anyhow::Result<Value> {
         let command_lock = Arc::clone(&self.command_lock).lock_owned().await;
         let (addr, line) = (self.addr.clone(), format!("{command} json\n"));
@@ -96,15 +112,20 @@ async fn exchange(addr: &str, line: &str) -> anyhow::Result<String> {
 
 fn parse_answer(command: &str, answer: &str) -> anyhow::Result<Value> {
     let line = answer.trim();
+    let refused = |sentence: &str| RefusedCommand {
+        command: command.to_owned(),
+        sentence: sentence.to_owned(),
+    };
     if let Some(sentence) = line.strip_prefix("ERR ") {
-        bail!("'{command}' was refused: {sentence}");
+        bail!(refused(sentence));
     }
     let value: Value = serde_json::from_str(line)
         .with_context(|| format!("the answer to '{command}' is not JSON"))?;
     if value["status"] == "failure" {
         let sentence = value["message"].as_str().unwrap_or_default();
-        let sentence = sentence.strip_prefix("<Error> ").unwrap_or(sentence);
-        bail!("'{command}' was refused: {sentence}");
+        bail!(refused(
+            sentence.strip_prefix("<Error> ").unwrap_or(sentence)
+        ));
     }
     Ok(value)
 }

@@ -38,12 +38,12 @@ impl Counters {
         })
     }
 
-    /// Returns counters at zero that also record a timeline.
+    /// Returns counters at zero that also record a timeline, for a load of this rate.
     ///
     /// # Errors
     /// As for [`Self::new`].
-    pub(crate) fn with_timeline() -> anyhow::Result<Self> {
-        let timeline = Some(Timeline::start());
+    pub(crate) fn with_timeline(per_second: f64) -> anyhow::Result<Self> {
+        let timeline = Some(Timeline::start(per_second)?);
         Ok(Self {
             timeline,
             ..Self::new()?
@@ -58,7 +58,7 @@ impl Counters {
     /// Counts one request that took `latency`.
     pub(crate) fn add(&mut self, outcome: Result<Option<Server>, Failure>, latency: Duration) {
         if let Some(timeline) = &mut self.timeline {
-            timeline.record(outcome.ok());
+            timeline.record(outcome.ok(), latency);
         }
         match outcome {
             Ok(server) => {
@@ -100,6 +100,11 @@ impl Counters {
     /// Returns the latency that the share `quantile` of the answered requests did not exceed.
     pub(crate) fn latency(&self, quantile: f64) -> Duration {
         self.latencies.quantile(quantile)
+    }
+
+    /// Latencies of answered requests.
+    pub(crate) fn latencies(&self) -> &Latencies {
+        &self.latencies
     }
 }
 

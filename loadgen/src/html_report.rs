@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::chart::svg;
+use crate::chart::{narrow_svg, svg};
 use crate::results::ExperimentResult;
 
 const STYLE: &str = "
@@ -10,7 +10,9 @@ const STYLE: &str = "
 @media screen and (prefers-color-scheme: dark) { :root { --paper: #14181d; --ink: #e6e9ec; --line: #3a4149; } }
 body { background: var(--paper); color: var(--ink); font: 16px/1.5 sans-serif; max-width: 960px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.7rem; } h2 { border-top: 1px solid var(--line); margin-top: 2.5rem; padding-top: 1rem; }
-figure { margin: 1.5rem 0; break-inside: avoid; } figure svg { display: block; width: 100%; height: auto; }
+figure { margin: 1.5rem 0; break-inside: avoid; } figure svg { display: block; width: 100%; height: auto; } figure svg.narrow { display: none; }
+@media screen and (max-width: 600px) { body pre { white-space: pre; } figure svg.wide { display: none; } figure svg.narrow { display: block; } }
+p.verdict { border-left: 4px solid currentColor; padding-left: .7rem; }
 figcaption { margin-top: .4rem; } pre { overflow-x: auto; white-space: pre-wrap; }
 table { border-collapse: collapse; } td { padding: .15rem 1rem .15rem 0; vertical-align: top; }
 ";
@@ -32,22 +34,30 @@ pub(crate) fn html(all: &[ExperimentResult], about: &[(&str, String)]) -> anyhow
     page += "</table>\n";
     for result in all {
         writeln!(page, "<h2>{}</h2>", escaped(&result.title))?;
+        if !result.verdict.is_empty() {
+            let verdict = escaped(&result.verdict).replace('\n', "<br>");
+            writeln!(page, "<p class=\"verdict\">{verdict}</p>")?;
+        }
         if !result.notes.is_empty() {
             writeln!(page, "<pre>{}</pre>", escaped(&result.notes))?;
         }
         for chart in &result.charts {
             let caption = escaped(&chart.sentence);
-            let drawing = svg(chart)?;
-            // The page's style sets the size, so that a narrow window shows the whole chart.
-            let drawing = drawing.replacen("<svg ", "<svg role=\"img\" ", 1);
+            // The page's style shows the one that fits the window, and sets its size.
+            let wide = with_class(&svg(chart)?, "wide");
+            let narrow = with_class(&narrow_svg(chart)?, "narrow");
             writeln!(
                 page,
-                "<figure>\n{drawing}\n<figcaption>{caption}</figcaption>\n</figure>"
+                "<figure>\n{wide}\n{narrow}\n<figcaption>{caption}</figcaption>\n</figure>"
             )?;
         }
     }
     page += "</body>\n</html>\n";
     Ok(page)
+}
+
+fn with_class(drawing: &str, class: &str) -> String {
+    drawing.replacen("<svg ", &format!("<svg role=\"img\" class=\"{class}\" "), 1)
 }
 
 fn escaped(text: &str) -> String {
@@ -66,6 +76,7 @@ mod tests {
         let result = ExperimentResult {
             name: "sample",
             title: "A & B".into(),
+            verdict: "fair: 2 > 1\nuneven".into(),
             notes: "1 < 2\n".into(),
             csv: String::new(),
             json: serde_json::Value::Null,
@@ -77,7 +88,9 @@ mod tests {
         for part in [
             "<h2>A &amp; B</h2>",
             "1 &lt; 2",
-            "<svg role",
+            "fair: 2 &gt; 1<br>uneven</p>",
+            "<svg role=\"img\" class=\"wide\" width=\"920\"",
+            "<svg role=\"img\" class=\"narrow\" width=\"360\"",
             "viewBox",
             "Two bars.",
             "loadgen all",

@@ -31,9 +31,13 @@ impl From<httparse::Error> for Malformed {
     }
 }
 
-/// Parses the final reply to a GET; `None` while it is incomplete. `ended` means that no more bytes
-/// will come.
-pub(crate) fn parse(mut bytes: &[u8], ended: bool) -> Result<Option<Reply<'_>>, Malformed> {
+/// Parses the final reply; `None` while it is incomplete. `ended` means that no more bytes will
+/// come, and `is_head` that the request was a HEAD.
+pub(crate) fn parse(
+    mut bytes: &[u8],
+    ended: bool,
+    is_head: bool,
+) -> Result<Option<Reply<'_>>, Malformed> {
     if bytes.len() > MAX_REPLY {
         return Err(Malformed);
     }
@@ -52,7 +56,11 @@ pub(crate) fn parse(mut bytes: &[u8], ended: bool) -> Result<Option<Reply<'_>>, 
         }
         let fields = Fields(head.headers);
         let persistent = fields.is_persistent(head.version == Some(0));
-        let Some((body, used)) = fields.body(status, bytes, ended)? else {
+        let Some((body, used)) = (match is_head {
+            // A reply to HEAD has the fields of a body, but no body (RFC 9112 §6.3).
+            true => Some((Cow::Borrowed(&[][..]), Some(0))),
+            false => fields.body(status, bytes, ended)?,
+        }) else {
             return Ok(None);
         };
         return Ok(Some(Reply {
@@ -86,7 +94,7 @@ impl Fields<'_, '_> {
         !has("close") && (!http_1_0 || has("keep-alive"))
     }
 
-    /// Delimits the body of a reply to GET (RFC 9112 §6.3).
+    /// Delimits the body of a reply (RFC 9112 §6.3).
     fn body<'b>(
         &self,
         status: u16,
@@ -166,9 +174,15 @@ mod tests {
     /// Parses the reply and asserts that it was incomplete before the last byte.
     fn parse_whole(text: &str) -> Reply<'_> {
         for len in 0..text.len() {
-            assert_eq!(parse(&text.as_bytes()[..len], false), Ok(None), "{len}");
+            assert_eq!(
+                parse(&text.as_bytes()[..len], false, false),
+                Ok(None),
+                "{len}"
+            );
         }
-        parse(text.as_bytes(), false).unwrap().expect("whole")
+        parse(text.as_bytes(), false, false)
+            .unwrap()
+            .expect("whole")
     }
 
     #[test]
@@ -191,12 +205,20 @@ mod tests {
     #[test]
     fn the_end_of_the_connection_ends_the_body() {
         let text = b"HTTP/1.1 503 No\r\n\r\nabc";
-        assert_eq!(parse(text, false), Ok(None));
-        let reply = parse(text, true).unwrap().unwrap();
+        assert_eq!(parse(text, false, false), Ok(None));
+        let reply = parse(text, true, false).unwrap().unwrap();
         assert_eq!(
             (reply.status, &*reply.body, reply.reusable),
             (503, &b"abc"[..], false)
         );
+    }
+
+    #[test]
+    fn a_reply_to_head_has_no_body() {
+        let text = b"HTTP/1.1 200 OK\r\nContent-Length: 56\r\n\r\n";
+        assert_eq!(parse(text, false, false), Ok(None));
+        let reply = parse(text, false, true).unwrap().unwrap();
+        assert_eq!((&*reply.body, reply.reusable), (&b""[..], true));
     }
 
     #[test]
@@ -215,14 +237,14 @@ mod tests {
         ];
         for (head, rest, reusable) in cases {
             let text = format!("HTTP/{head}\r\nContent-Length: 0\r\n\r\n{rest}");
-            let reply = parse(text.as_bytes(), false).unwrap().unwrap();
+            let reply = parse(text.as_bytes(), false, false).unwrap().unwrap();
             assert_eq!(reply.reusable, reusable, "{text}");
         }
     }
 
     #[test]
     fn malformed_replies_are_rejected() {
-        assert_eq!(parse(b"nonsense\r\n\r\n", false), Err(Malformed));
+        assert_eq!(parse(b"nonsense\r\n\r\n", false, false), Err(Malformed));
         for rest in [
             "Content-Length: +1\r\n\r\n",
             "Content-Length: 99999999\r\n\r\n",
@@ -234,7 +256,11 @@ mod tests {
             "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
         ] {
             let text = format!("HTTP/1.1 200 OK\r\n{rest}");
-            assert_eq!(parse(text.as_bytes(), false), Err(Malformed), "{text}");
+            assert_eq!(
+                parse(text.as_bytes(), false, false),
+                Err(Malformed),
+                "{text}"
+            );
         }
     }
 }

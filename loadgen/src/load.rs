@@ -7,21 +7,25 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::task::JoinSet;
 
 use crate::arrivals::{Arrivals, LoadLength, Rate};
-use crate::cli::LoadArgs;
-use crate::client::{Client, RequestTemplate};
+use crate::client::Client;
 use crate::counters::Counters;
+use crate::load_args::LoadArgs;
+use crate::request::RequestTemplate;
 use crate::request_ids::request_id;
 
 /// Size, concurrency, rate and seed of a load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) requests: u64,
+    /// Replaces the number of requests, if given.
+    pub(crate) duration: Option<Duration>,
     pub(crate) concurrency: u64,
     /// `None`: as fast as requests are answered.
     pub(crate) rate: Option<Rate>,
@@ -33,10 +37,25 @@ impl Load {
     pub(crate) fn from_args(args: &LoadArgs) -> Self {
         Self {
             requests: args.requests,
+            duration: None,
             concurrency: args.concurrency,
             rate: args.rate,
             // 32 bits, so that the seed is short enough to be typed again.
             seed: args.seed.unwrap_or_else(|| rand::random::<u32>().into()),
+        }
+    }
+
+    /// Length of the load.
+    fn length(&self) -> LoadLength {
+        let requests = LoadLength::Requests(self.requests);
+        self.duration.map_or(requests, LoadLength::Time)
+    }
+
+    /// Number of connections: no more than there are requests.
+    pub(crate) fn connections(&self) -> u64 {
+        match self.length() {
+            LoadLength::Requests(count) => self.concurrency.min(count),
+            LoadLength::Time(_) => self.concurrency,
         }
     }
 }
@@ -51,11 +70,10 @@ pub(crate) async fn run(
     template: Rc<RequestTemplate>,
     counters: Rc<RefCell<Counters>>,
 ) -> anyhow::Result<()> {
-    let length = LoadLength::Requests(load.requests);
-    let arrivals = Arrivals::start(load.rate, length).context("cannot start the timer")?;
+    let arrivals = Arrivals::start(load.rate, load.length()).context("cannot start the timer")?;
     let arrivals = Rc::new(arrivals);
     let mut connections = JoinSet::new();
-    for _ in 0..load.concurrency.min(load.requests) {
+    for _ in 0..load.connections() {
         let (template, counters) = (Rc::clone(&template), Rc::clone(&counters));
         let arrivals = Rc::clone(&arrivals);
         connections.spawn_local(async move {

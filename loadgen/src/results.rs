@@ -10,6 +10,8 @@ pub(crate) struct ExperimentResult {
     /// Stem of its file names.
     pub(crate) name: &'static str,
     pub(crate) title: String,
+    /// Verdict in words, computed from the figures; empty if there is none.
+    pub(crate) verdict: String,
     /// Text beside the charts, in whole lines; may be empty.
     pub(crate) notes: String,
     /// All counts, one per row.
@@ -24,10 +26,29 @@ pub(crate) struct ExperimentResult {
 }
 
 impl ExperimentResult {
+    /// Stands for an experiment that was not measured.
+    pub(crate) fn left_out(name: &'static str, reason: &str) -> Self {
+        Self {
+            name,
+            title: format!("Left out: {name}"),
+            verdict: String::new(),
+            notes: format!("{reason}\n"),
+            csv: String::new(),
+            json: Value::Null,
+            charts: Vec::new(),
+            charts_in_notes: false,
+            clean: false,
+        }
+    }
+
     /// Text for the terminal.
     pub(crate) fn text(&self) -> String {
         let charts = self.charts.iter().filter(|_| !self.charts_in_notes);
         let charts: String = charts.map(chart::text).collect();
-        format!("\n{}\n{charts}{}", self.title, self.notes)
+        let verdict = match self.verdict.as_str() {
+            "" => String::new(),
+            verdict => format!("verdict     {}\n", verdict.replace('\n', "\n            ")),
+        };
+        format!("\n{}\n{charts}{}{verdict}", self.title, self.notes)
     }
 }

@@ -5,7 +5,8 @@
 use serde_json::json;
 
 use crate::balancer::BalancerUnderTest;
-use crate::chart::{Bars, Body, Chart, Line, Series};
+use crate::chart::{Bars, Body, Chart, Line, Series, lane_name};
+use crate::chi_square::{Judgement, Tally};
 use crate::expected_shares::Ring;
 use crate::float::as_f64;
 use crate::load_stats::{LoadPoint, failure_summary};
@@ -99,7 +100,7 @@ fn result(all: &[RingResult], skipped: &[(String, String)], requests: u64) -> Ex
         Chart {
             stem: "hashes-distribution",
             title: format!("Answers per server, {count} requests on 3 servers"),
-            sentence: "One group per ring. The mark across a bar is the expected share of the ring alone, counted over all 900,000 request IDs. The IDs of a load are random, so a bar differs from its mark by chance; a large difference comes from a bound on the load, or from a slow replica.".into(),
+            sentence: "One group per ring. The mark across a bar is the expected share of the ring alone, counted over all 900,000 request IDs.".into(),
             x: "ring".into(),
             y: "answers".into(),
             body: Body::Bars(distribution(all, requests)),
@@ -107,7 +108,7 @@ fn result(all: &[RingResult], skipped: &[(String, String)], requests: u64) -> Ex
         Chart {
             stem: "hashes-scaling",
             title: "Busiest server against the mean, for each ring".into(),
-            sentence: "Filled points are measured: the median over the seeds, with a band from the best to the worst. Hollow points are expected of the ring alone. 1 means equal shares.".into(),
+            sentence: "Filled points are measured: the median over the seeds, with a band from the lowest to the highest. Hollow points are expected of the ring alone. 1 means equal shares.".into(),
             x: "number of servers N".into(),
             y: "max/mean; band: lowest to highest seed".into(),
             body: Body::Lines(all.iter().enumerate().flat_map(lines).collect(), 1.0),
@@ -121,6 +122,7 @@ fn result(all: &[RingResult], skipped: &[(String, String)], requests: u64) -> Ex
     ExperimentResult {
         name: "hashes",
         title: "Hash functions".into(),
+        verdict: verdict(all),
         notes,
         csv: csv(all, requests),
         json: json!({"rings": rings, "left_out": left_out}),
@@ -130,8 +132,38 @@ fn result(all: &[RingResult], skipped: &[(String, String)], requests: u64) -> Ex
     }
 }
 
+/// Verdict on each ring: the distances of its loads from its computed shares, and its evenness.
+fn verdict(all: &[RingResult]) -> String {
+    let lines = all.iter().map(|ring| {
+        let mut tally = Tally::default();
+        for point in &ring.points {
+            if let Some(shares) = ring.expected(point.n) {
+                tally.add(point.seed, &point.counts(), shares);
+            }
+        }
+        let judged = match tally.judge() {
+            Judgement::Unknown => "not judged: too few answers, or no computed shares".into(),
+            Judgement::Near => format!("shared as computed: {}", tally.clause()),
+            Judgement::Doubtful => format!("perhaps not shared as computed: {}", tally.clause()),
+            Judgement::Far => format!("not shared as computed: {}", tally.clause()),
+        };
+        let ratios = by_n(&ring.points, LoadPoint::ratio);
+        let median = ratios.iter().map(|(_, spread)| spread.median);
+        let worst = median.fold(1.0, f64::max);
+        format!("{}: max/mean up to {worst:.2}; {judged}", ring.short())
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Bars of the first load on three servers, one group per ring.
 fn distribution(all: &[RingResult], requests: u64) -> Bars {
+    let first = all
+        .iter()
+        .flat_map(|ring| &ring.points)
+        .find(|point| point.n == DEFAULT_REPLICAS);
+    let servers: Vec<u64> = first
+        .map(|point| point.answers.keys().copied().collect())
+        .unwrap_or_default();
     let series = |index: usize| {
         let value = |ring: &RingResult| {
             let point = ring.points.iter().find(|point| point.n == DEFAULT_REPLICAS);
@@ -143,14 +175,14 @@ fn distribution(all: &[RingResult], requests: u64) -> Bars {
             Some(share * as_f64(requests))
         };
         Series {
-            name: format!("server {}", index + 1),
+            name: lane_name(servers.get(index).copied().unwrap_or_default()),
             values: all.iter().map(value).collect(),
             expected: all.iter().map(expected).collect(),
         }
     };
     Bars {
         groups: all.iter().map(|ring| ring.short().to_owned()).collect(),
-        series: (0..3).map(series).collect(),
+        series: (0..servers.len()).map(series).collect(),
     }
 }
 
@@ -214,6 +246,8 @@ mod tests {
         let skipped = [("maglev".to_owned(), "unknown ring".to_owned())];
         let result = result(&[ring], &skipped, 100);
         assert_eq!(result.notes, "left out: maglev: unknown ring\n");
+        let begin = "classic: max/mean up to 2.52; not judged: ";
+        assert!(result.verdict.starts_with(begin), "{}", result.verdict);
         assert_contains(&result.csv, "\"classic\",3,7,1,84,83.6\n");
         let Body::Bars(bars) = &result.charts[0].body else {
             panic!("bars")
@@ -221,5 +255,24 @@ mod tests {
         assert_eq!(bars.series[0].values, [84.0]);
         let expected = bars.series[2].expected[0].unwrap();
         assert!((expected - 11.7).abs() < 1e-9, "{expected}");
+    }
+
+    #[test]
+    fn each_ring_is_judged_by_its_own_shares() {
+        let ring = |spec: &str, counts: &[u64]| RingResult {
+            spec: spec.into(),
+            points: vec![point(counts)],
+            expected: vec![None, Some(vec![0.8, 0.1, 0.1])],
+        };
+        let all = [
+            ring("a", &[802, 99, 99]),
+            ring("b", &[770, 125, 105]),
+            ring("c", &[400, 300, 300]),
+        ];
+        let found = verdict(&all);
+        let lines: Vec<&str> = found.lines().collect();
+        assert!(lines[0].starts_with("a: max/mean up to 2.41; shared as computed: 0 of 1 loads"));
+        assert!(lines[1].starts_with("b: max/mean up to 2.31; perhaps not shared as computed: 1"));
+        assert!(lines[2].starts_with("c: max/mean up to 1.20; not shared as computed: 1 of 1"));
     }
 }

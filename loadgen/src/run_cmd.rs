@@ -10,10 +10,13 @@ use std::rc::Rc;
 use anyhow::bail;
 
 use crate::balancer::BalancerUnderTest;
-use crate::cli::RunArgs;
 use crate::console::print;
 use crate::counters::Counters;
 use crate::load::raise_descriptor_limit;
+use crate::report_files::{create_out_dir, write_files};
+use crate::request::RequestSpec;
+use crate::run_args::RunArgs;
+use crate::run_report;
 use crate::signals::Signals;
 use crate::spawn::DEFAULT_REPLICAS;
 use crate::text_report::LoadReport;
@@ -22,15 +25,30 @@ use crate::text_report::LoadReport;
 ///
 /// # Errors
 /// Nothing could be measured.
-pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(mut args: RunArgs) -> anyhow::Result<ExitCode> {
+    create_out_dir(args.out.as_deref())?;
     raise_descriptor_limit();
     let mut signals = Signals::register()?;
+    let request = args.request();
+    if let Some(url) = args.url {
+        args.load.target = url.target;
+    }
     let mut balancer = BalancerUnderTest::new(&args.load, None);
-    let measured = measure(&args.path, &mut balancer, &mut signals).await;
+    balancer.load.duration = args.duration;
+    let measured = measure(&request, &mut balancer, &mut signals).await;
     balancer.close().await?;
     let report = measured?;
-    print(&(report.summary() + &report.servers()))?;
-    Ok(if report.is_clean() {
+    let result = run_report::result(&report);
+    if args.json {
+        print(&(serde_json::to_string_pretty(&result.json)? + "\n"))?;
+    } else {
+        print(&result.notes)?;
+    }
+    let clean = result.clean;
+    if let Some(folder) = &args.out {
+        write_files(folder, &[result], &report.load)?;
+    }
+    Ok(if clean {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -38,7 +56,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn measure(
-    path: &str,
+    request: &RequestSpec,
     balancer: &mut BalancerUnderTest,
     signals: &mut Signals,
 ) -> anyhow::Result<LoadReport> {
@@ -55,6 +73,6 @@ async fn measure(
     let counters = Rc::new(RefCell::new(Counters::new()?));
     let seed = balancer.load.seed;
     balancer
-        .measure_until(path, seed, counters, signals.received())
+        .measure_until(request, seed, counters, signals.received())
         .await
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::balancer::BalancerUnderTest;
 use crate::chart::{Body, Chart, Line};
+use crate::chi_square::{Judgement, Tally};
 use crate::counters::Counters;
 use crate::float::as_f64;
 use crate::load_stats::{LoadPoint, failure_summary};
@@ -104,14 +105,14 @@ fn result(points: &[LoadPoint], requests: u64) -> ExperimentResult {
         chart(
             "scaling-average",
             &format!("Average load per server, {count} requests"),
-            "The average is requests/N for any balancer. The band reaches from the quietest to the busiest server of all seeds; only the band depends on the balancer.",
+            "The line is the mean of the answers per server. The band reaches from the quietest to the busiest server of all seeds.",
             "requests per server; band: quietest to busiest",
             (average, 0.0),
         ),
         chart(
             "scaling-balance",
             "Busiest server against the mean",
-            "1 means equal shares. The line is the median over the seeds; the band reaches from the best to the worst seed.",
+            "1 means equal shares. The line is the median over the seeds; the band reaches from the lowest to the highest seed.",
             "max/mean; band: lowest to highest seed",
             (line("max/mean", &ratios, 1), 1.0),
         ),
@@ -135,7 +136,8 @@ fn result(points: &[LoadPoint], requests: u64) -> ExperimentResult {
     }
     ExperimentResult {
         name: "scaling",
-        title: "Scaling: N = 2 to 6".into(),
+        title: format!("Scaling: N = {MIN_SERVERS} to {MAX_SERVERS}"),
+        verdict: verdict(points, &ratios),
         notes: failure_summary(points),
         csv,
         json: json!({"points": points, "max_to_mean": spreads_json(&ratios), "variation_percent": spreads_json(&variations)}),
@@ -143,6 +145,31 @@ fn result(points: &[LoadPoint], requests: u64) -> ExperimentResult {
         charts_in_notes: false,
         clean: points.iter().all(|point| point.wrong() == 0),
     }
+}
+
+/// Verdict on the distances of all loads from equal shares.
+fn verdict(points: &[LoadPoint], ratios: &[(u64, Spread)]) -> String {
+    let mut tally = Tally::default();
+    for point in points {
+        let counts = point.counts();
+        tally.add(
+            point.seed,
+            &counts,
+            &vec![1.0 / as_f64(point.n); counts.len()],
+        );
+    }
+    let word = match tally.judge() {
+        Judgement::Unknown => return "unknown: too few answers for a verdict".into(),
+        Judgement::Near => "fair",
+        Judgement::Doubtful => "perhaps uneven",
+        Judgement::Far => "uneven",
+    };
+    let worst = ratios.iter().max_by(|a, b| a.1.max.total_cmp(&b.1.max));
+    let (n, ratio) = worst.map_or((0, 1.0), |(n, spread)| (*n, spread.max));
+    format!(
+        "{word}: {}; the busiest server had at most {ratio:.3} times the mean, at N = {n}",
+        tally.clause()
+    )
 }
 
 /// The spreads as written to the JSON file.
@@ -162,6 +189,15 @@ mod tests {
         let points = [point(&[40, 60]), point(&[50, 50]), point(&[30, 30, 30])];
         let result = result(&points, 100);
         assert!(result.clean && result.notes.is_empty());
+        assert_eq!(
+            result.verdict,
+            "perhaps uneven: 1 of 3 loads is above the 95 % limit of chi-square; random draws have up to 0 there; \
+             the busiest server had at most 1.200 times the mean, at N = 2"
+        );
+        let verdict = |counts: &[u64]| super::result(&[point(counts)], 100).verdict;
+        assert!(verdict(&[20, 80]).starts_with("uneven: 1 of 1 loads is above"));
+        assert!(verdict(&[39, 61]).starts_with("perhaps uneven: "));
+        assert!(verdict(&[1, 2]).starts_with("unknown: "));
         let Body::Lines(lines, _) = &result.charts[1].body else {
             panic!("lines")
         };

@@ -28,6 +28,9 @@ impl FromStr for Target {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("https://") {
+            return Err("loadgen speaks no TLS; a target begins with http://");
+        }
         let rest = text
             .strip_prefix("http://")
             .ok_or("a target begins with http://")?;

@@ -66,6 +66,16 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// Duration that is a round number of a unit: `500 µs`, `2 ms`, `10 s`.
+pub(crate) fn bound(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    match (micros / 1_000_000, micros / 1_000) {
+        (0, 0) => format!("{micros} µs"),
+        (0, millis) => format!("{millis} ms"),
+        (seconds, _) => format!("{seconds} s"),
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;

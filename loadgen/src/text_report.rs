@@ -9,11 +9,13 @@ use crate::arrivals::Rate;
 use crate::counters::{Counters, max_to_mean};
 use crate::float::{as_f64, round_u64};
 use crate::load::Load;
+use crate::request::Method;
 use crate::text::{MAX_BAR_CHARS, bar, count_noun, duration, group_thousands, share};
 
 /// A finished load.
 #[derive(Debug)]
 pub(crate) struct LoadReport {
+    pub(crate) method: Method,
     /// Scheme, host, port and path.
     pub(crate) url: String,
     pub(crate) load: Load,
@@ -26,17 +28,31 @@ pub(crate) struct LoadReport {
 impl LoadReport {
     /// Returns `true` if every request of the load was sent and answered as expected.
     pub(crate) fn is_clean(&self) -> bool {
-        !self.interrupted && self.counters.answered() == self.load.requests
+        let answered = self.counters.answered();
+        let all_sent = self.load.duration.is_some() || answered == self.load.requests;
+        !self.interrupted && self.counters.failed() == 0 && answered > 0 && all_sent
+    }
+
+    /// Requests that were answered or failed, per second.
+    pub(crate) fn per_second(&self) -> f64 {
+        as_f64(self.counters.done()) / self.took.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 
     /// Requests, duration, latencies, and failures by kind.
     pub(crate) fn summary(&self) -> String {
         let Self { load, counters, .. } = self;
+        let size = match load.duration {
+            Some(time) => format!("{} of", humantime::format_duration(time)),
+            None => group_thousands(load.requests),
+        };
+        let method = match self.method == Method::get() {
+            true => String::new(),
+            false => format!("{} ", self.method),
+        };
         let mut text = format!(
-            "{} requests to {} over {}{}, seed {}\n",
-            group_thousands(load.requests),
+            "{size} {method}requests to {} over {}{}, seed {}\n",
             self.url,
-            count_noun(load.concurrency.min(load.requests), "connection"),
+            count_noun(load.connections(), "connection"),
             load.rate.map(at).unwrap_or_default(),
             load.seed,
         );
@@ -44,11 +60,10 @@ impl LoadReport {
         if self.interrupted {
             text += &format!("interrupted after {} requests\n", group_thousands(done));
         }
-        let per_second = as_f64(done) / self.took.as_secs_f64().max(f64::MIN_POSITIVE);
         text += &format!(
             "took {}: {} requests/s; {} answered, {} failed\n",
             duration(self.took),
-            group_thousands(round_u64(per_second)),
+            group_thousands(round_u64(self.per_second())),
             group_thousands(counters.answered()),
             group_thousands(counters.failed()),
         );
@@ -63,14 +78,12 @@ impl LoadReport {
             return String::new();
         }
         let at = |quantile| duration(self.counters.latency(quantile));
-        let (p50, p99, max) = (at(0.5), at(0.99), at(1.0));
-        if self.load.rate.is_none() {
-            return format!("latency of the answered: p50 {p50}, p99 {p99}, max {max}\n");
-        }
-        let p999 = at(0.999);
-        format!(
-            "latency of the answered, from when each was due: p50 {p50}, p99 {p99}, p99.9 {p999}, max {max}\n"
-        )
+        let from = match self.load.rate {
+            Some(_) => ", from when each was due",
+            None => "",
+        };
+        let (p50, p99, p999, max) = (at(0.5), at(0.99), at(0.999), at(1.0));
+        format!("latency of the answered{from}: p50 {p50}, p99 {p99}, p99.9 {p999}, max {max}\n")
     }
 
     fn failures(&self) -> String {
@@ -134,9 +147,11 @@ pub(crate) mod tests {
             counters.add(Err(Failure::Status(503)), ms);
         }
         LoadReport {
+            method: Method::get(),
             url: "http://a/home".into(),
             load: Load {
                 requests: counters.answered() + counters.failed(),
+                duration: None,
                 concurrency: 100,
                 rate: None,
                 seed: 7,
@@ -155,7 +170,7 @@ pub(crate) mod tests {
             report.summary(),
             "2,000 requests to http://a/home over 100 connections, seed 7\n\
              took 500 ms: 4,000 requests/s; 2,000 answered, 0 failed\n\
-             latency of the answered: p50 2.00 ms, p99 2.00 ms, max 2.00 ms\n"
+             latency of the answered: p50 2.00 ms, p99 2.00 ms, p99.9 2.00 ms, max 2.00 ms\n"
         );
         let full = "█".repeat(40);
         let third = "█".repeat(13) + "▎";
@@ -175,6 +190,20 @@ pub(crate) mod tests {
         let summary = report.summary();
         assert!(summary.contains(" over 1 connection at 500 requests/s, seed 7\n"));
         assert!(summary.contains(", from when each was due: p50 2.00 ms, p99 2.00 ms, p99.9 2.00"));
+    }
+
+    #[test]
+    fn a_load_of_a_duration_is_clean_with_any_number_of_answers() {
+        let mut report = sample_report(&[(1, 3)], false);
+        report.load.requests = 10_000;
+        assert!(!report.is_clean());
+        report.load.duration = Some(Duration::from_secs(90));
+        report.method = "PUT".parse().unwrap();
+        assert!(report.is_clean());
+        let begin = "1m 30s of PUT requests to http://a/home over 100 connections, seed 7\n";
+        assert!(report.summary().starts_with(begin), "{}", report.summary());
+        report.counters = Counters::new().unwrap();
+        assert!(!report.is_clean());
     }
 
     #[test]

@@ -18,14 +18,14 @@ use rustix::process::Pid;
 
 use saved_state::{SavedState, scale_command};
 
-use crate::cli::LoadArgs;
-use crate::client::RequestTemplate;
 use crate::console::note;
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::load::{self, Load};
-use crate::outcome::{Expected, Server};
+use crate::load_args::LoadArgs;
+use crate::outcome::Server;
 use crate::progress::Progress;
+use crate::request::{RequestSpec, RequestTemplate};
 use crate::spawn::{Refusal, SpawnedRingmaster};
 use crate::target::Target;
 use crate::text_report::LoadReport;
@@ -218,26 +218,26 @@ impl BalancerUnderTest {
         let counters = Rc::new(RefCell::new(counters));
         let begin = progress.position();
         let follow = progress.follow(Rc::clone(&counters));
-        let report = self.measure_until("/home", seed, counters, follow).await?;
+        let home = RequestSpec::get("/home");
+        let report = self.measure_until(&home, seed, counters, follow).await?;
         progress.set_position(begin + report.counters.done());
         Ok(report)
     }
 
-    /// Sends requests for `path` until the load ends or `stop` completes.
+    /// Sends requests for `spec` until the load ends or `stop` completes.
     ///
     /// # Errors
     /// No balancer is open, or the timer of a fixed rate failed.
     pub(crate) async fn measure_until(
         &self,
-        path: &str,
+        spec: &RequestSpec,
         seed: u64,
         counters: Rc<RefCell<Counters>>,
         stop: impl Future<Output = ()>,
     ) -> anyhow::Result<LoadReport> {
         let (target, addr) = self.target_addr()?;
         let load = Load { seed, ..self.load };
-        let expected = Expected::for_path(path);
-        let template = RequestTemplate::get(addr, &target.authority, path, expected);
+        let template = RequestTemplate::new(addr, &target.authority, spec, spec.expected());
         let start = Instant::now();
         let interrupted = tokio::select! {
             ended = load::run(load, Rc::new(template), Rc::clone(&counters)) => {
@@ -247,7 +247,8 @@ impl BalancerUnderTest {
             () = stop => true,
         };
         Ok(LoadReport {
-            url: format!("{target}{path}"),
+            method: spec.method.clone(),
+            url: format!("{target}{}", spec.path),
             load,
             took: start.elapsed(),
             interrupted,

@@ -24,18 +24,37 @@ pub(crate) const PALETTE: [RGBColor; 6] = [
 ];
 
 /// Light colours and their replacements in dark mode.
-pub(super) const DARK_MODE_COLOURS: [(&str, &str); 5] = [
-    ("#FFFFFF", "#14181D"),
-    ("#1B1F24", "#E6E9EC"),
-    ("#D9DEE3", "#3A4149"),
-    ("#0072B2", "#4AA3DF"),
-    ("#D55E00", "#F07F2E"),
+pub(super) const DARK_MODE_COLOURS: [(RGBColor, RGBColor); 5] = [
+    (BACKGROUND, RGBColor(0x14, 0x18, 0x1d)),
+    (FOREGROUND, RGBColor(0xe6, 0xe9, 0xec)),
+    (GRID, RGBColor(0x3a, 0x41, 0x49)),
+    (PALETTE[0], RGBColor(0x4a, 0xa3, 0xdf)),
+    (PALETTE[1], RGBColor(0xf0, 0x7f, 0x2e)),
 ];
+
+/// Colours of a drawing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Theme {
+    Light,
+    Dark,
+}
 
 /// Text sizes, in units.
 pub(super) const TITLE_SIZE: i32 = 22;
 pub(super) const LABEL_SIZE: i32 = 17;
 pub(super) const SMALL_SIZE: i32 = 16;
+
+/// Opacity of a time without a replica.
+pub(super) const SPAN_OPACITY: f64 = 0.45;
+
+/// Space between lines of text, in units.
+pub(super) const LEADING: i32 = 6;
+
+/// Radius of a point, in units.
+const POINT_RADIUS: i32 = 4;
+
+/// Width below which a canvas is narrow, in units.
+const NARROW_BELOW: i32 = 600;
 
 /// Alignment of a text at its point.
 #[derive(Debug, Clone, Copy)]
@@ -49,19 +68,56 @@ pub(crate) enum Anchor {
 pub(crate) struct Canvas<'a, DB: DrawingBackend> {
     area: &'a DrawingArea<DB, Shift>,
     scale: i32,
+    theme: Theme,
 }
 
 impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
     /// Returns a canvas on which a unit is `scale` pixels.
-    pub(crate) fn new(area: &'a DrawingArea<DB, Shift>, scale: i32) -> Self {
-        Self { area, scale }
+    pub(crate) fn new(area: &'a DrawingArea<DB, Shift>, scale: i32, theme: Theme) -> Self {
+        Self { area, scale, theme }
+    }
+
+    /// Width and height, in units.
+    pub(super) fn size(&self) -> (i32, i32) {
+        let (width, height) = self.area.dim_in_pixel();
+        let units = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX) / self.scale;
+        (units(width), units(height))
+    }
+
+    /// Returns `true` for a canvas as wide as a phone.
+    pub(super) fn is_narrow(&self) -> bool {
+        self.size().0 < NARROW_BELOW
     }
 
     /// Fills the background and draws the title.
     pub(crate) fn draw_title(&self, title: &str) -> anyhow::Result<()> {
-        let filled = self.area.fill(&BACKGROUND);
+        let filled = self.area.fill(&self.paint(BACKGROUND));
         filled.map_err(|err| anyhow!("cannot draw: {err}"))?;
-        self.text(title, (20, 24), TITLE_SIZE, Anchor::Left)
+        self.paragraph(title, (20, 24), TITLE_SIZE)
+    }
+
+    /// Breaks a text into lines that fit between the margins.
+    pub(super) fn lines(&self, text: &str, size: i32) -> Vec<String> {
+        // A letter is about half as wide as it is high.
+        let columns = (self.size().0 - 30) * 100 / (size * 47);
+        wrap(text, usize::try_from(columns).unwrap_or(1))
+    }
+
+    /// Draws lines of text, from the one whose middle is at `at`.
+    pub(super) fn paragraph(&self, text: &str, at: (i32, i32), size: i32) -> anyhow::Result<()> {
+        let mut row = at.1;
+        for line in self.lines(text, size) {
+            self.text(&line, (at.0, row), size, Anchor::Left)?;
+            row += size + LEADING;
+        }
+        Ok(())
+    }
+
+    /// The colour in the theme of this canvas.
+    fn paint(&self, colour: RGBColor) -> RGBColor {
+        let mut dark = DARK_MODE_COLOURS.iter();
+        let dark = dark.find(|pair| self.theme == Theme::Dark && pair.0 == colour);
+        dark.map_or(colour, |pair| pair.1)
     }
 
     fn at(&self, (x, y): (i32, i32)) -> (i32, i32) {
@@ -90,7 +146,8 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
             Anchor::Middle => HPos::Center,
             Anchor::Right => HPos::Right,
         };
-        let style = (FONT, size * self.scale).into_font().color(&FOREGROUND);
+        let style = (FONT, size * self.scale).into_font();
+        let style = style.color(&self.paint(FOREGROUND));
         let style = style.pos(Pos::new(side, VPos::Center));
         self.draw(&Text::new(text.to_owned(), self.at(at), style))
     }
@@ -103,7 +160,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         colour: RGBColor,
     ) -> anyhow::Result<()> {
         let corners = [self.at(from), self.at(to)];
-        self.draw(&Rectangle::new(corners, colour.filled()))
+        self.draw(&Rectangle::new(corners, self.paint(colour).filled()))
     }
 
     /// Draws a line through points, `width` units wide.
@@ -115,7 +172,10 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
     ) -> anyhow::Result<()> {
         let points: Vec<_> = points.iter().map(|point| self.at(*point)).collect();
         let width = (width * self.scale).unsigned_abs();
-        self.draw(&PathElement::new(points, colour.stroke_width(width)))
+        self.draw(&PathElement::new(
+            points,
+            self.paint(colour).stroke_width(width),
+        ))
     }
 
     /// Draws a filled polygon; `strength` is its opacity, from 0 to 1.
@@ -126,25 +186,62 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         strength: f64,
     ) -> anyhow::Result<()> {
         let points: Vec<_> = points.iter().map(|point| self.at(*point)).collect();
-        self.draw(&Polygon::new(points, colour.mix(strength)))
+        self.draw(&Polygon::new(points, self.paint(colour).mix(strength)))
     }
 
-    /// Draws a filled or hollow point.
-    pub(super) fn point(
+    /// Draws a filled point.
+    pub(super) fn point(&self, at: (i32, i32), colour: RGBColor) -> anyhow::Result<()> {
+        let style = self.paint(colour).filled();
+        self.draw(&Circle::new(self.at(at), POINT_RADIUS * self.scale, style))
+    }
+
+    /// Draws a triangle around `at`, which points down, or up.
+    pub(super) fn triangle(
         &self,
-        at: (i32, i32),
+        (x, y): (i32, i32),
         colour: RGBColor,
-        hollow: bool,
+        up: bool,
     ) -> anyhow::Result<()> {
-        let radius = 5 * self.scale;
-        self.draw(&Circle::new(self.at(at), radius, colour.filled()))?;
-        if hollow {
-            self.draw(&Circle::new(
-                self.at(at),
-                radius - 2 * self.scale,
-                BACKGROUND.filled(),
-            ))?;
+        let tip = if up { y - 6 } else { y + 6 };
+        let base = if up { y + 6 } else { y - 6 };
+        self.shape(&[(x - 6, base), (x + 6, base), (x, tip)], colour, 1.0)
+    }
+
+    /// Draws a circle that leaves room for a point in it.
+    pub(super) fn circle(&self, at: (i32, i32), colour: RGBColor) -> anyhow::Result<()> {
+        let style = self
+            .paint(colour)
+            .stroke_width((2 * self.scale).unsigned_abs());
+        self.draw(&Circle::new(
+            self.at(at),
+            2 * POINT_RADIUS * self.scale,
+            style,
+        ))
+    }
+}
+
+/// Breaks a text between words into lines of at most `columns` letters. A longer word is a line.
+fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
         }
-        Ok(())
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_between_words() {
+        assert_eq!(wrap("a bc def", 4), ["a bc", "def"]);
+        assert_eq!(wrap("abcdef g", 3), ["abcdef", "g"]);
     }
 }

@@ -14,7 +14,9 @@ const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇',
 pub(crate) fn text(chart: &Chart) -> String {
     let body = match &chart.body {
         Body::Bars(bars) => grouped_bars(bars),
-        Body::Lines(lines, _) => lines.iter().map(line).collect(),
+        Body::Lines(lines, _) => all_lines(lines),
+        // Curves need more than characters; their figures are in the notes.
+        Body::Curves(_) => return String::new(),
         Body::Timeline(lanes) => strips(lanes),
     };
     format!("\n{}\n  {}\n{body}", chart.title, chart.y)
@@ -45,8 +47,14 @@ fn grouped_bars(bars: &Bars) -> String {
     text
 }
 
-fn line(line: &Line) -> String {
-    let highest = line.points.iter().map(|point| point.1).fold(0.0, f64::max);
+/// Tables of lines whose bars have one scale.
+fn all_lines(lines: &[Line]) -> String {
+    let points = lines.iter().flat_map(|line| &line.points);
+    let highest = points.map(|point| point.1).fold(0.0, f64::max);
+    lines.iter().map(|each| line(each, highest)).collect()
+}
+
+fn line(line: &Line, highest: f64) -> String {
     // Thousandths, so that the bar of a ratio has a length.
     let length = |value: f64| round_u64(value * 1e3);
     let mut text = format!("  {}\n", line.name);
@@ -127,7 +135,23 @@ mod tests {
             from_ms: 0.0,
             step_ms: 10.0,
             marks: vec![mark],
+            outages: vec![],
+            detailed: false,
         };
         assert_eq!(strips(&lanes), "  server 1  █ ▄\n             ^\n");
+    }
+
+    #[test]
+    fn bars_of_several_lines_have_one_scale() {
+        let line = |value: f64| Line {
+            name: "a".into(),
+            points: vec![(2.0, value)],
+            band: vec![],
+            expected: false,
+            colour: 0,
+        };
+        let text = all_lines(&[line(1.0), line(4.0)]);
+        let lengths: Vec<usize> = text.lines().map(|row| row.matches('█').count()).collect();
+        assert_eq!(lengths, [0, 10, 0, 40], "{text}");
     }
 }

@@ -1,12 +1,11 @@
-//! Methods of the recovery experiment to remove a replica.
+//! Methods of the recovery experiment to kill a replica.
 //!
 //! A process is killed only if it is a child of the ringmaster that loadgen started. A replica of a
-//! running balancer is removed by the command `replace`, or by a program of the user (`--kill-with
-//! 'docker kill'`).
+//! running balancer is killed by the balancer itself, on the command `kill`, or by a program of the
+//! user (`--kill-with 'docker kill'`).
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::SystemTime;
 
 use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -15,50 +14,38 @@ use crate::child_process::POLL_INTERVAL;
 use crate::control::Control;
 use crate::outcome::Server;
 
-/// Method to remove a replica.
+/// Method to kill a replica.
 #[derive(Debug)]
 pub(crate) enum KillMethod {
     /// SIGKILL to a child of the process with this ID.
     ChildOf(Pid),
     /// A program and its arguments, followed by the replica's name.
     Program(Vec<String>),
-    /// The control command `replace`.
+    /// The control command `kill`.
     Order(Control),
 }
 
 impl KillMethod {
-    /// Name of the event in charts.
-    pub(crate) fn as_str(&self) -> &'static str {
-        match self {
-            Self::Order(_) => "ordered",
-            _ => "killed",
-        }
-    }
-
-    /// Removes the replica in `seat`. Returns the time at which its successor was ready, if the
-    /// method reports it.
+    /// Kills the replica `name` in `seat`.
     ///
     /// # Errors
-    /// The seat has no process, or the balancer or the program refused.
-    pub(crate) async fn remove(
-        &self,
-        seat: Server,
-        name: &str,
-    ) -> anyhow::Result<Option<SystemTime>> {
+    /// The seat has no process, or the balancer
+    /// ([`RefusedCommand`](crate::control::RefusedCommand)) or the program refused.
+    pub(crate) async fn kill(&self, seat: Server, name: &str) -> anyhow::Result<()> {
         match self {
             Self::ChildOf(parent) => {
                 let child = find_child(*parent, seat);
                 let child = child.with_context(|| format!("seat {seat} has no process"))?;
-                kill_process(child, Signal::KILL).context("cannot kill a replica")?;
-                Ok(None)
+                kill_process(child, Signal::KILL).context("cannot kill a replica")
             }
-            Self::Program(words) => run_program(words, name).await.map(|()| None),
-            Self::Order(control) => match control.execute(&format!("replace {name}")).await {
-                Ok(_) => Ok(Some(SystemTime::now())),
-                Err(err) => Err(err.context(
-                    "cannot remove a replica of the running balancer; try --kill-with 'docker kill'",
-                )),
-            },
+            Self::Program(words) => run_program(words, name).await,
+            Self::Order(control) => {
+                let killed = control.execute(&format!("kill {name}")).await;
+                killed.map(|_| ()).context(
+                    "no replica of this balancer can be killed; with --kill-with 'docker kill' \
+                     a program of yours kills them",
+                )
+            }
         }
     }
 }

@@ -58,6 +58,16 @@ impl Balancer {
         format!("--target {} --control {}", self.target, self.control)
     }
 
+    /// URL of the data port.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Address of the control port.
+    pub(crate) fn control(&self) -> &str {
+        &self.control
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -43,14 +43,16 @@ fn scaling_counts_every_request_and_draws_it() {
     for chart in ["scaling-average", "scaling-balance", "scaling-variation"] {
         let svg = fs::read_to_string(out.join(format!("{chart}.svg"))).unwrap();
         assert!(svg.contains("number of servers N"), "{svg}");
-        let png = fs::read(out.join(format!("{chart}.png"))).unwrap();
-        assert!(png.starts_with(b"\x89PNG"));
+        for ending in ["", "-dark"] {
+            let png = fs::read(out.join(format!("{chart}{ending}.png"))).unwrap();
+            assert!(png.starts_with(b"\x89PNG"));
+        }
     }
     // The header, and one row per server and load.
     let csv = fs::read_to_string(out.join("scaling.csv")).unwrap();
     assert_eq!(csv.lines().count(), 1 + 2 * (2 + 3 + 4 + 5 + 6));
     let page = fs::read_to_string(out.join("report.html")).unwrap();
-    assert_eq!(page.matches("<svg").count(), 3);
+    assert_eq!(page.matches("<svg").count(), 2 * 3);
     // The same seed sends the same IDs, so the same servers answer if the ring alone decides.
     assert_eq!(points[0]["seed"], 3);
 }

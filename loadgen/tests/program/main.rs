@@ -6,6 +6,8 @@ mod bad_server;
 mod balancer;
 mod duel;
 mod experiments;
+mod kills;
 mod load;
+mod run_flags;
 mod spawn;
 mod support;
