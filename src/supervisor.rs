@@ -16,21 +16,23 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::bail;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 
 use crate::config::StopTimes;
-use crate::fleet::{Fleet, Ownership, Status};
+use crate::fleet::{Fleet, Ownership};
 use crate::roster;
 use crate::shutdown;
 use crate::startup::{self, Addresses};
 use crate::takeover::{FleetState, HandoffRequest, HandoffServer};
 
+mod pending_handoff;
 mod reload;
 mod service_manager;
 mod signals;
 mod stop_channels;
 
+use pending_handoff::PendingHandoff;
 pub(crate) use reload::Reload;
 use signals::SignalRequest;
 pub(crate) use signals::Signals;
@@ -40,13 +42,6 @@ pub(crate) use stop_channels::{StopChannels, stop_channels};
 const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time for the removal itself, beyond the time that a replica has to end.
 const REMOVAL_MARGIN: Duration = Duration::from_secs(5);
-
-/// Time limit for the fleet to finish the order under way before a successor gets the fleet's
-/// state.
-const FLEET_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Time limit for the fleet to end, after [`FLEET_IDLE_TIMEOUT`], what it could not finish.
-const OFFER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Time limit for the workers to drop their sessions after a second signal.
 const FORCED_STOP_TIMEOUT: Duration = Duration::from_millis(250);
@@ -69,13 +64,6 @@ pub(crate) struct Supervisor {
     pub(crate) times: StopTimes,
     /// Ready file, and the addresses written to it once all replicas have answered.
     pub(crate) ready: (Option<PathBuf>, Addresses),
-}
-
-/// A successor that waits for the state of the fleet.
-struct PendingHandoff {
-    reply: std::sync::mpsc::Sender<FleetState>,
-    /// Deadline after which the state is sent even if an order is under way.
-    until: Instant,
 }
 
 impl Supervisor {
@@ -107,8 +95,7 @@ impl Supervisor {
                 request = next_handoff(&mut self.handoff_server) => match request {
                     HandoffRequest::Prepare(reply) => {
                         self.fleet.set_ownership(Ownership::Yielding);
-                        let until = Instant::now() + FLEET_IDLE_TIMEOUT;
-                        waiting = Some(PendingHandoff { reply, until });
+                        waiting = Some(PendingHandoff::new(reply));
                     }
                     HandoffRequest::Aborted => {
                         tracing::warn!("takeover aborted: the successor is gone; still serving");
@@ -136,9 +123,8 @@ impl Supervisor {
                 () = self.fleet.ended() => bail!("the fleet ended unexpectedly"),
                 end = self.workers.first_end() => bail!("{end} ended unexpectedly"),
                 end = self.control.first_end() => bail!("{end} ended unexpectedly"),
-                () = prepare_offer(&self.fleet, &mut idle_status, waiting.as_ref()) => if let Some(waiting) = waiting.take() {
-                    // The successor may be gone, which the next handoff request reports.
-                    let _ = waiting.reply.send(FleetState::from_roster(&self.roster.latest()));
+                () = pending_handoff::prepare_offer(&self.fleet, &mut idle_status, waiting.as_ref()) => if let Some(waiting) = waiting.take() {
+                    waiting.send(FleetState::from_roster(&self.roster.latest()));
                 },
             }
         };
@@ -165,6 +151,10 @@ impl Supervisor {
                 self.fleet.set_handover(true);
                 if self.hands_over_fleet {
                     self.fleet.set_ownership(Ownership::Released);
+                } else if self.fleet.status().borrow().has_other_versions {
+                    tracing::warn!(
+                        "the version of 'replace … -- COMMAND' ends with this process: the replicas of process {pid} run its own --replica-command"
+                    );
                 }
                 "a signal"
             }
@@ -211,24 +201,6 @@ impl Supervisor {
         let _ = timeout(FORCED_STOP_TIMEOUT, self.workers.all_ended()).await;
         bail!("{which}; stopped at once");
     }
-}
-
-/// Waits until the fleet takes no orders and none is under way, or until the deadline, and then
-/// until it offers its replicas. Without a pending handoff it waits forever. Cancel safe.
-async fn prepare_offer(
-    fleet: &Fleet,
-    status: &mut watch::Receiver<Status>,
-    waiting: Option<&PendingHandoff>,
-) {
-    let Some(waiting) = waiting else {
-        return std::future::pending().await;
-    };
-    let at_rest = |status: &Status| status.ownership != Ownership::Owned && !status.busy;
-    // An error means that the fleet ended, which `fleet.ended()` reports.
-    let _ = timeout_at(waiting.until, status.wait_for(at_rest)).await;
-    fleet.set_ownership(Ownership::Offering);
-    let offers = |status: &Status| status.ownership == Ownership::Offering;
-    let _ = timeout_at(waiting.until + OFFER_TIMEOUT, status.wait_for(offers)).await;
 }
 
 /// Returns the next request of a successor. Cancel safe.

@@ -117,7 +117,7 @@ pub struct ServeArgs {
         env = "RINGMASTER_REQUEST_ID",
         value_name = "KIND",
         default_value_t = RequestIdKind::Digits,
-        help = "Request ID that is generated for a request without one: digits (six), or uuid (version 7)"
+        help = "Request ID that is generated for a request whose key comes from random: digits (six), or uuid (version 7)"
     )]
     pub request_id: RequestIdKind,
     #[arg(

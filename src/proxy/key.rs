@@ -117,6 +117,8 @@ impl fmt::Display for KeyRule {
 enum FoundKey<'h> {
     /// Bytes that the client sent.
     Sent(&'h [u8]),
+    /// Bytes that the client sent and that may be its credential, so that no log may have them.
+    Secret(&'h [u8]),
     /// Its address.
     Address,
     /// The network of its address.
@@ -145,7 +147,7 @@ impl KeyRule {
             generated_id: None,
         };
         match self.find(head) {
-            FoundKey::Sent(bytes) => found(bytes),
+            FoundKey::Sent(bytes) | FoundKey::Secret(bytes) => found(bytes),
             FoundKey::Address => found(client.to_canonical().to_string().as_bytes()),
             FoundKey::Network(prefix) => found(prefix.network(client).as_bytes()),
             FoundKey::None => {
@@ -164,11 +166,11 @@ impl KeyRule {
         Self { ids, ..self }
     }
 
-    /// Returns the value that gave the key, if the client sent one.
+    /// Returns the value that gave the key, if the client sent one and it is no secret.
     pub(super) fn sent_id<'h>(&self, head: &RequestHead<'h, '_>) -> Option<&'h [u8]> {
         match self.find(head) {
             FoundKey::Sent(bytes) => Some(bytes),
-            FoundKey::Address | FoundKey::Network(_) | FoundKey::None => None,
+            FoundKey::Secret(_) | FoundKey::Address | FoundKey::Network(_) | FoundKey::None => None,
         }
     }
 
@@ -185,7 +187,13 @@ impl KeyRule {
                 KeySource::Random => return FoundKey::None,
             };
             if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
-                return FoundKey::Sent(bytes);
+                return match source {
+                    KeySource::Cookie(_) => FoundKey::Secret(bytes),
+                    KeySource::Header(name) if SECRET_FIELDS.contains(&name.as_str()) => {
+                        FoundKey::Secret(bytes)
+                    }
+                    _ => FoundKey::Sent(bytes),
+                };
             }
         }
         // Not reached: the last source always gives a key.
@@ -209,6 +217,8 @@ impl KeyRule {
 
 /// Field of the cookies, in lower case.
 const COOKIE: &str = "cookie";
+/// Fields whose values are credentials (RFC 9110 §11.6.2, §11.7.2; RFC 6265 §8.3), in lower case.
+const SECRET_FIELDS: [&str; 3] = [COOKIE, "authorization", "proxy-authorization"];
 
 /// Returns the value of the first cookie called `name`, as received, quotes included (RFC 6265
 /// §4.2.1). Names of cookies are case-sensitive.

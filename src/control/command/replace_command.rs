@@ -3,6 +3,7 @@
 use super::arguments::{UsageError, parse_int, parse_value, split_words};
 use super::control_command::{CommandSpec, ControlCommand};
 use crate::orders::{Order, ReplaceOptions, ReplaceRequest, ReplaceTarget, VersionRequest};
+use crate::terminal;
 
 pub(super) const REPLACE: CommandSpec = CommandSpec {
     name: "replace",
@@ -90,7 +91,13 @@ fn parse_options(
                 let command = VersionRequest::Command(command.join(" "));
                 return Ok((options, Some(command)));
             }
-            [option, ..] if option.starts_with('-') => return Err(UsageError::Usage),
+            [option, ..] if option.starts_with('-') => {
+                let option = terminal::echo(option);
+                return Err(UsageError::Reason(format!(
+                    "usage: replace NAME|all [OPTIONS] [VERSION]; '{option}' is not one of the options \
+                     --parallel K, --monitor TIME, --max-failures K, or it has no value"
+                )));
+            }
             [image] => return Ok((options, Some(VersionRequest::Image((*image).to_owned())))),
             [] => return Ok((options, None)),
             _ => return Err(UsageError::Usage),

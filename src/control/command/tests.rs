@@ -165,12 +165,7 @@ fn an_error_is_a_sentence() {
         ("scale 99999999999999999999", "N is not a whole number"),
         ("replace", "usage: replace NAME|all [VERSION]"),
         ("replace all a b", "usage: replace NAME|all [VERSION]"),
-        ("replace all -x", "usage: replace NAME|all [VERSION]"),
         ("replace -- a", "usage: replace NAME|all [VERSION]"),
-        (
-            "replace all --parallel",
-            "usage: replace NAME|all [VERSION]",
-        ),
         (
             "replace all --parallel x a",
             "--parallel is not a whole number",
@@ -218,6 +213,18 @@ fn an_error_is_a_sentence() {
     ];
     for (line, sentence) in cases {
         assert_eq!(parse_one(line), Err(sentence.into()), "{line}");
+    }
+    for line in [
+        "replace all -x",
+        "replace all --parallel",
+        "replace all -x 1 app:2",
+    ] {
+        let sentence = parse_one(line).unwrap_err();
+        assert!(
+            sentence.starts_with("usage: replace NAME|all [OPTIONS] [VERSION]"),
+            "{sentence}"
+        );
+        assert!(sentence.contains("--max-failures K"), "{sentence}");
     }
     for line in ["add 1 -x", "show -x", "replace a/b", "drain ä", "ready _"] {
         let sentence = parse_one(line).unwrap_err();

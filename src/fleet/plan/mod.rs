@@ -181,6 +181,7 @@ impl Plan {
             drained: state.seats.drained_count(),
             standbys: replicas().filter(|replica| replica.is_warm()).count(),
             versions: state.seats.versions().len(),
+            has_other_versions: self.has_other_versions(),
             replacing: state.orders.replacement().is_some(),
             ownership: state.handover.ownership(),
             busy: state.orders.is_active() || is_moving,

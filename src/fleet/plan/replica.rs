@@ -189,11 +189,15 @@ impl Replica {
         now: Instant,
         policy: &Policy,
     ) -> bool {
-        self.misses = self.misses.saturating_add(1);
         let silence = self
             .silence
             .get_or_insert_with(|| Silence::new(sent, traffic));
-        silence.account_for(traffic, self.iterative, now);
+        // As a suspect it would lose the request that keeps it busy to another replica, and have no
+        // explanation left.
+        if silence.account_for(traffic, self.iterative, now) {
+            return false;
+        }
+        self.misses = self.misses.saturating_add(1);
         // Routing skips it first, however long each miss took: only then does it show whether a
         // request is slow.
         let least = policy.misses + u32::from(!policy.replace_after.is_zero());

@@ -36,8 +36,9 @@ impl Silence {
     }
 
     /// Restarts the clock if the traffic at `now` explains the silence. `iterative` replicas serve
-    /// one connection at a time.
-    pub(super) fn account_for(&mut self, traffic: Traffic, iterative: bool, now: Instant) {
+    /// one connection at a time. Returns `true` for one that is busy with it, so that the heartbeat
+    /// only waits for its turn.
+    pub(super) fn account_for(&mut self, traffic: Traffic, iterative: bool, now: Instant) -> bool {
         if self.replied != traffic.replied {
             self.replied = traffic.replied;
             self.mute_since = now;
@@ -48,6 +49,7 @@ impl Silence {
         if traffic.slow > 0 || is_busy {
             self.since = now;
         }
+        is_busy
     }
 
     /// Returns the unexplained time at `now`.

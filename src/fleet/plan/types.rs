@@ -256,6 +256,8 @@ pub struct Status {
     pub standbys: usize,
     /// Number of distinct versions that the replicas in seats run.
     pub versions: usize,
+    /// `true` if a replica in a seat, or new ones, run another version than the settings say.
+    pub has_other_versions: bool,
     /// `true` if a replacement is under way.
     pub replacing: bool,
     /// Owner of the fleet. Changes are refused unless that is this process alone.

@@ -134,3 +134,24 @@ fn a_field_of_the_rule_must_not_be_nominated_for_removal() {
         assert_eq!(nominated(rule, fields), expected, "{rule} {fields}");
     }
 }
+
+#[test]
+fn a_credential_gives_the_key_and_stays_out_of_the_log() {
+    for (rule, fields, logged) in [
+        ("cookie:sid,path", "Cookie: sid=5\r\n", None),
+        ("header:cookie,path", "Cookie: sid=5\r\n", None),
+        (
+            "header:authorization,path",
+            "Authorization: Basic x\r\n",
+            None,
+        ),
+        ("header:a,path", "A: 5\r\n", Some(&b"5"[..])),
+        ("cookie:sid,path", "", Some(&b"/a"[..])),
+    ] {
+        let text = format!("GET /a HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let mut slots = HeaderSlots::default();
+        let head = head::request(text.as_bytes(), &mut slots).unwrap().unwrap();
+        let rule: KeyRule = rule.parse().unwrap();
+        assert_eq!(rule.sent_id(&head), logged, "{rule} {fields}");
+    }
+}

@@ -133,6 +133,28 @@ fn a_replica_busy_with_its_only_connection_is_not_replaced() {
 }
 
 #[test]
+fn a_long_request_to_an_iterative_server_is_executed_once() {
+    let _turn = exclusive_load();
+    let flags = ["--replicas", "3", "--replace-after", "1s"];
+    let Some(program) = python(ITERATIVE, &flags) else {
+        return;
+    };
+    eventually(TEST_TIMEOUT, "all are found out", || {
+        program.log().matches(LEARNED).count() == 3
+    });
+    let slow = LAST.replace("GET /", "GET /compute/4");
+    assert_eq!(exchange(program.listen, slow).text(), "ok");
+    let stats = "GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let stats: serde_json::Value =
+        serde_json::from_slice(&exchange(program.control, stats).body).expect("JSON");
+    let totals = &stats["message"]["totals"];
+    assert_eq!(totals["requests"], 1, "{totals}");
+    let events = program.events();
+    let bad = |event: &&serde_json::Value| event["kind"] == "suspect" || event["kind"] == "down";
+    assert!(!events.iter().any(|event| bad(&event)), "{events:?}");
+}
+
+#[test]
 fn connect_only_heartbeats_serve_an_iterative_server_as_well() {
     let (addr, _) = iterative();
     let backend = format!("S1={addr}");

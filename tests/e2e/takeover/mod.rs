@@ -152,6 +152,7 @@ fn a_rollout_that_takes_longer_ends_where_it_is() {
     load.go_on(200);
     load.finish().expect_no_failure();
     assert_eq!(second.rep().len(), 2);
+    first.expect_log("the version of 'replace … -- COMMAND' ends with this process");
     // The successor's replicas run what its flags say, and it can replace them.
     let replaced = second.command("replace all");
     assert!(replaced.starts_with("N 2\n"), "{replaced}");

@@ -35,6 +35,7 @@ fn the_first_replicas_start_at_once_and_together() {
         drained: 0,
         standbys: 0,
         versions: 1,
+        has_other_versions: false,
         replacing: false,
         ownership: Ownership::Owned,
         busy: false,
