@@ -88,9 +88,9 @@ pub(crate) struct ExperimentArgs {
     #[command(flatten)]
     pub(crate) load: LoadArgs,
 
-    /// Control port of the target [default: localhost:5001; distribution then leaves the target
-    /// unchanged]
-    #[arg(long, value_name = "ADDR", conflicts_with = "spawn", value_parser = parse_control)]
+    /// Control port of --target, whose replicas are added, removed and killed [default:
+    /// localhost:5001; distribution then leaves the target unchanged]
+    #[arg(long, value_name = "ADDR", conflicts_with = "spawn", requires = "target", value_parser = parse_control)]
     pub(crate) control: Option<String>,
 
     /// Directory for CSV, JSON, SVG and PNG charts, and report.html [default: no files]
@@ -227,6 +227,7 @@ mod tests {
             "recovery --kills 0",
             "hashes --ring a b",
             "all --control localhost",
+            "all --control localhost:5001",
         ] {
             let words: Vec<&str> = line.splitn(3, ' ').collect();
             assert!(refused(&words), "{line}");

@@ -39,9 +39,16 @@ pub enum LogDestination {
 /// Parses a network: `10.0.0.0/8`, or one address.
 pub(super) fn network(text: &str) -> Result<IpNet, String> {
     let addr = text.parse::<IpAddr>().map(IpNet::from);
-    addr.or_else(|_| text.parse())
-        .map(|network: IpNet| network.trunc())
-        .map_err(|_| "is no network, such as 10.0.0.0/8".to_owned())
+    let network: IpNet = addr
+        .or_else(|_| text.parse())
+        .map_err(|_| "is no network, such as 10.0.0.0/8".to_owned())?;
+    match network.addr().to_canonical() {
+        // The address of a peer is compared in its IPv4 form.
+        IpAddr::V4(_) if network.addr().is_ipv6() => {
+            Err("is an IPv4 network in IPv6 form; write it as 10.0.0.0/8".to_owned())
+        }
+        _ => Ok(network.trunc()),
+    }
 }
 
 /// Parses a destination; `-` is standard output.

@@ -15,6 +15,29 @@ fn check(flags: &[&str]) -> Result<Config, String> {
 }
 
 #[test]
+fn a_network_of_proxies_is_one_that_can_match() {
+    for (text, expected) in [
+        ("10.0.0.0/8", Ok("10.0.0.0/8")),
+        ("10.1.2.3/8", Ok("10.0.0.0/8")),
+        ("192.0.2.7", Ok("192.0.2.7/32")),
+        ("2001:db8::/32", Ok("2001:db8::/32")),
+        ("::1", Ok("::1/128")),
+        ("10.0.0.0/33", Err("is no network")),
+        ("", Err("is no network")),
+        ("web", Err("is no network")),
+        ("::ffff:10.0.0.0/104", Err("IPv4 network in IPv6 form")),
+        ("::ffff:10.0.0.1", Err("IPv4 network in IPv6 form")),
+    ] {
+        let parsed = parsers::network(text).map(|network| network.to_string());
+        match (parsed, expected) {
+            (Ok(network), Ok(expected)) => assert_eq!(network, expected),
+            (Err(sentence), Err(part)) => assert!(sentence.contains(part), "{sentence}"),
+            (other, _) => panic!("{text}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn defaults_are_the_documented_ones() {
     let config = check(&[]).unwrap();
     assert_eq!(config.listen.to_string(), "0.0.0.0:5000");

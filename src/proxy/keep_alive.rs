@@ -14,15 +14,26 @@ use super::client::Client;
 use super::worker::Worker;
 use crate::wire::lazy_stream::LazyStream;
 
-/// Waits for the first bytes of a request. `fresh` marks the first request of a connection. Returns
-/// `false` if the connection is to close: at its end, at the timeout, or by eviction.
+/// Bytes for which a connection waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AwaitedBytes {
+    /// The PROXY header of a new connection. An empty line belongs to it.
+    ProxyHeader,
+    /// The first request of a connection.
+    FirstRequest,
+    /// Another request.
+    NextRequest,
+}
+
+/// Waits for the first of these bytes. Returns `false` if the connection is to close: at its end,
+/// at the timeout, or by eviction.
 ///
 /// Neither an async fn nor a `select!`: this future is the largest part of an idle connection's
 /// memory.
 pub(super) fn wait_for_bytes(
     worker: &Worker,
     client: &mut Client,
-    fresh: bool,
+    awaited: AwaitedBytes,
 ) -> impl Future<Output = bool> {
     let mut place = worker.idle.place(Instant::now());
     poll_fn(move |cx| {
@@ -34,7 +45,8 @@ pub(super) fn wait_for_bytes(
         } = &mut *client;
         let (size, ready) = (BufferSize::Read, LazyStream::poll_read_ready);
         while let Poll::Ready(read) = worker.buffers.poll_read(cx, size, stream, inbox, ready) {
-            if inbox.is_empty() || !is_blank(inbox) {
+            let counts = awaited == AwaitedBytes::ProxyHeader || !is_blank(inbox);
+            if inbox.is_empty() || counts {
                 return Poll::Ready(matches!(read, Ok(1..)));
             }
             worker.buffers.put_back(inbox);
@@ -45,11 +57,10 @@ pub(super) fn wait_for_bytes(
             return Poll::Ready(false);
         }
         let limits = &worker.settings.limits;
-        // A client that has sent nothing yet owes the head of a request.
-        let limit = if fresh {
-            limits.head_timeout
-        } else {
-            limits.idle_timeout
+        let limit = match awaited {
+            // A client that has sent nothing yet owes the head of a request.
+            AwaitedBytes::ProxyHeader | AwaitedBytes::FirstRequest => limits.head_timeout,
+            AwaitedBytes::NextRequest => limits.idle_timeout,
         };
         // A stop moves the deadline forward.
         let idle_end = place.since() + limit;

@@ -11,8 +11,8 @@ use bytes::Buf;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::buffer_pool::BufferSize;
 use super::client::Client;
+use super::keep_alive::{AwaitedBytes, wait_for_bytes};
 use super::worker::Worker;
 use crate::wire::lazy_stream::LazyStream;
 use crate::wire::proxy_header::{self, ProxyHeader};
@@ -60,22 +60,24 @@ pub(super) async fn read_header(worker: &Worker, client: &mut Client) -> bool {
     }
 }
 
-/// Receives a header, which must be complete within the time of a request head. `None`: the
-/// connection ended before its first byte.
+/// Receives a header. Before its first byte the connection is as idle as one before its first
+/// request; from there on the header must be complete within the time of a request head. `None`:
+/// the connection closes, and no byte has come.
 async fn receive(worker: &Worker, client: &mut Client) -> Result<Option<ProxyHeader>, String> {
+    if !wait_for_bytes(worker, client, AwaitedBytes::ProxyHeader).await {
+        return Ok(None);
+    }
     let due = Instant::now() + worker.settings.limits.head_timeout;
-    client.inbox = worker.buffers.take(BufferSize::Read);
     loop {
-        let more = client.stream.read_buf(&mut client.inbox);
-        match client.timer.run(Some(due), more).await {
-            Ok(Ok(0) | Err(_)) if client.inbox.is_empty() => return Ok(None),
-            Ok(Ok(0) | Err(_)) => return Err("it ended within its PROXY header".to_owned()),
-            Ok(Ok(_)) => {}
-            Err(_) => return Err("its PROXY header did not come in time".to_owned()),
-        }
         let parsed = proxy_header::parse(&client.inbox);
         if let Some(header) = parsed.map_err(|err| err.to_string())? {
             return Ok(Some(header));
+        }
+        let more = client.stream.read_buf(&mut client.inbox);
+        match client.timer.run(Some(due), more).await {
+            Ok(Ok(0) | Err(_)) => return Err("it ended within its PROXY header".to_owned()),
+            Ok(Ok(_)) => {}
+            Err(_) => return Err("its PROXY header did not come in time".to_owned()),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::client::{Client, Disposition};
 use super::dispatch::{self, Dispatch};
 use super::error_reply::ErrorReply;
 use super::exchange;
-use super::keep_alive::{is_blank, wait_for_bytes};
+use super::keep_alive::{AwaitedBytes, is_blank, wait_for_bytes};
 use super::passthrough;
 use super::proxy_protocol;
 use super::record_builder::AccessRecordBuilder;
@@ -69,15 +69,15 @@ async fn serve(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
         client.record = None;
         return after;
     }
-    let mut fresh = true;
+    let mut awaited = AwaitedBytes::FirstRequest;
     loop {
         if is_blank(&client.inbox) {
             worker.buffers.put_back(&mut client.inbox);
-            if !wait_for_bytes(worker, client, fresh).await {
+            if !wait_for_bytes(worker, client, awaited).await {
                 return Disposition::Close;
             }
         }
-        fresh = false;
+        awaited = AwaitedBytes::NextRequest;
         // Boxed: an exchange is large, and most sessions are idle most of the time.
         match Box::pin(serve_one(worker, client)).await {
             Disposition::KeepAlive => {}

@@ -69,26 +69,24 @@ fn parse_v1(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyHeaderError> {
     };
     let malformed = ProxyHeaderError("its PROXY line is malformed");
     let line = limited[..at].strip_suffix(b"\r").ok_or(malformed)?;
+    let len = at + 1;
+    // What follows this word is to be ignored, whatever it is.
+    if line == b"PROXY UNKNOWN" || line.starts_with(b"PROXY UNKNOWN ") {
+        return Ok(Some(ProxyHeader { len, client: None }));
+    }
     let line = str::from_utf8(line).map_err(|_| malformed)?;
     let words: Vec<&str> = line.split(' ').collect();
     let client = match words[1..] {
-        ["UNKNOWN", ..] => None,
         ["TCP4", client, server, client_port, server_port] => {
-            addresses::<Ipv4Addr>([client, server], [client_port, server_port])
-                .ok_or(malformed)?
-                .into()
+            addresses::<Ipv4Addr>([client, server], [client_port, server_port]).ok_or(malformed)?
         }
         ["TCP6", client, server, client_port, server_port] => {
-            addresses::<Ipv6Addr>([client, server], [client_port, server_port])
-                .ok_or(malformed)?
-                .into()
+            addresses::<Ipv6Addr>([client, server], [client_port, server_port]).ok_or(malformed)?
         }
         _ => return Err(malformed),
     };
-    Ok(Some(ProxyHeader {
-        len: at + 1,
-        client,
-    }))
+    let client = Some(client);
+    Ok(Some(ProxyHeader { len, client }))
 }
 
 /// Returns the address of the client, if both addresses and both ports are well-formed.

@@ -1,7 +1,7 @@
 //! `--accept-proxy`: a proxy in front names its client in a PROXY header. The named address is the
 //! client's everywhere, and never a local one.
 
-use crate::support::{Backend, Client, Ringmaster, eventually, exchange, fresh_path};
+use crate::support::{Backend, Client, Ringmaster, Signal, eventually, exchange, fresh_path};
 use crate::support::{TEST_TIMEOUT, server_of};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -84,6 +84,33 @@ fn without_a_right_header_in_time_the_connection_is_closed_and_counted() {
     let counted = "\nringmaster_proxy_headers_refused_total 4\n";
     assert!(metrics.contains(counted), "{metrics}");
     program.expect_log("it begins with no PROXY header (--accept-proxy)");
+}
+
+#[test]
+fn a_connection_that_owes_its_header_is_as_idle_as_any() {
+    let backend = Backend::answering(OK);
+    let limits = ["--max-connections", "4", "--head-timeout", "1h"];
+    // In this mode the kernel hands over connections without a byte at once.
+    let source = ["--balance", "source", "--workers", "1"];
+    let args = [&FROM_LOOPBACK[..], &limits, &source].concat();
+    let mut program = Ringmaster::before(backend.addr, &args);
+    let mut silent: Vec<Client> = (0..4).map(|_| program.client()).collect();
+    let scrape = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    eventually(TEST_TIMEOUT, "four open connections", || {
+        let metrics = exchange(program.control, scrape).text();
+        metrics.contains("\nringmaster_connections_open 4\n")
+    });
+    // Another client takes the place of the longest idle one.
+    assert_eq!(program.client().ask([V1, ASK].concat()).status(), 200);
+    assert_eq!(silent.remove(0).rest(), b"");
+    // Nothing is wrong with the others, and they delay no stop.
+    let metrics = exchange(program.control, scrape).text();
+    let none = "\nringmaster_proxy_headers_refused_total 0\n";
+    assert!(metrics.contains(none), "{metrics}");
+    program.signal(Signal::TERM);
+    assert!(program.wait().success());
+    let log = program.log();
+    assert!(!log.contains("the drain timeout is over"), "{log}");
 }
 
 #[test]

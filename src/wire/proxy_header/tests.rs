@@ -45,6 +45,7 @@ fn version_1_names_the_client() {
     );
     assert_eq!(line("UNKNOWN"), None);
     assert_eq!(line("UNKNOWN anything at all"), None);
+    assert_eq!(client(b"PROXY UNKNOWN \xff\r\n"), None);
     // The longest line of the specification.
     let longest = "UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535";
     let longest = format!("{longest}{}", " ".repeat(MAX_V1 - 8 - longest.len()));

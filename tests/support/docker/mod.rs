@@ -232,10 +232,17 @@ pub(crate) fn docker(args: &[&str]) -> String {
     loop {
         match try_docker(args) {
             Ok(text) => return text,
-            Err(err) if err.contains("unable to freeze") && begun.elapsed() < TEST_TIMEOUT => {}
+            Err(err) if is_passing(&err) && begun.elapsed() < TEST_TIMEOUT => {}
             Err(err) => panic!("docker {args:?}: {err}"),
         }
     }
+}
+
+/// Returns `true` for an error that another call at the same time causes.
+fn is_passing(err: &str) -> bool {
+    ["unable to freeze", "a prune operation is already running"]
+        .iter()
+        .any(|text| err.contains(text))
 }
 
 /// All that the engine knows of a container.
