@@ -154,12 +154,12 @@ fn a_half_closed_client_that_reads_slowly_is_not_gone() {
         conversation.wire.write(vec![b'x'; length])
     });
     for args in [&[][..], &["--no-splice"]] {
-        let args = [args, &["--half-close-grace", "100ms"]].concat();
+        let args = [args, &["--half-close-grace", "1s"]].concat();
         let program = Ringmaster::before(backend.addr, &args);
         let mut client = program.client_after(GET);
         client.half_close();
         assert!(client.has_bytes_within(TEST_TIMEOUT));
-        std::thread::sleep(SECOND / 2);
+        std::thread::sleep(2 * SECOND);
         assert_eq!(client.reply().body.len(), length);
         assert_eq!(client.expect_closed(), End::Fin);
     }
