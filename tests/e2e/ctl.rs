@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use serde_json::Value;
 
 use crate::support::{
-    Ringmaster, TEST_TIMEOUT, end_of, program, reachable_by_remote_peers, run_to_end,
+    Ringmaster, TEST_TIMEOUT, end_of, eventually, program, reachable_by_remote_peers, run_to_end,
 };
 
 /// `ctl` before this balancer.
@@ -260,8 +260,9 @@ fn watch_redraws_in_place_on_a_terminal_and_ctrl_c_leaves_the_last_answer() {
     }
     let balancer = Ringmaster::start(&["--replicas", "1"]);
     let binary = program().get_program().to_owned();
+    // A background job of a shell ignores Ctrl-C, and its children inherit that.
     let line = format!(
-        "stty cols 40 rows 9; exec {} ctl --control {} 'rep; watch 0.1'",
+        "stty cols 40 rows 9; exec env --default-signal=INT {} ctl --control {} 'rep; watch 0.1'",
         binary.display(),
         balancer.control
     );
@@ -301,8 +302,13 @@ fn watch_redraws_in_place_on_a_terminal_and_ctrl_c_leaves_the_last_answer() {
     }
     let mut stdin = terminal.stdin.take().expect("a pipe");
     stdin.write_all(b"\x03").expect("Ctrl-C");
-    let status = terminal.wait().expect("its end");
-    assert_eq!(status.code(), Some(130), "128 and SIGINT");
+    let mut status = None;
+    eventually(TEST_TIMEOUT, "its end", || {
+        status = terminal.try_wait().expect("a status");
+        status.is_some()
+    });
+    let code = status.and_then(|status| status.code());
+    assert_eq!(code, Some(130), "128 and SIGINT");
     reader.join().expect("the reader");
     let rest: Vec<String> = receiver.try_iter().collect();
     // Below a whole answer: the cursor, and the key.
