@@ -21,7 +21,7 @@ pub(super) enum AwaitedBytes {
     ProxyHeader,
     /// The first request of a connection.
     FirstRequest,
-    /// Another request.
+    /// A request after the first.
     NextRequest,
 }
 
