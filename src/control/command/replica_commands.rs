@@ -45,7 +45,7 @@ pub(super) const ADD: CommandSpec = CommandSpec {
 pub(super) const RM: CommandSpec = CommandSpec {
     name: "rm",
     usage: "rm N [NAME...]",
-    about: "remove N replicas, these first and the others at random; rm all: every one",
+    about: "remove N replicas, these first and the others at random",
     more: &[
         "'rm all' removes every replica.",
         "The answer is the list of 'rep', sent when their requests are finished and they are gone.",
