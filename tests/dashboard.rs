@@ -21,5 +21,6 @@ mod dashboard {
     mod lost;
     mod orders;
     mod pictures;
+    mod rollout;
     mod token;
 }

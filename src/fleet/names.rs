@@ -99,14 +99,15 @@ mod tests {
 
     #[test]
     fn first_names_follow_their_pattern() {
-        let names = |pattern: &NamePattern| Vec::from_iter(pattern.first_names(2));
-        let texts =
-            |pattern: &NamePattern| names(pattern).iter().map(ToString::to_string).collect();
-        let default: Vec<String> = texts(&NamePattern::default());
-        assert_eq!(default, ["S1", "S2"]);
+        let first_two = |pattern: &NamePattern| -> Vec<String> {
+            pattern
+                .first_names(2)
+                .map(|name| name.to_string())
+                .collect()
+        };
+        assert_eq!(first_two(&NamePattern::default()), ["S1", "S2"]);
         let pattern: NamePattern = "web-{}.eu".parse().unwrap();
-        let named: Vec<String> = texts(&pattern);
-        assert_eq!(named, ["web-1.eu", "web-2.eu"]);
+        assert_eq!(first_two(&pattern), ["web-1.eu", "web-2.eu"]);
         assert_eq!(pattern.to_string(), "web-{}.eu");
         let longest = format!("{}{{}}", "a".repeat(MAX_NAME - 20));
         assert!(longest.parse::<NamePattern>().is_ok());

@@ -30,7 +30,7 @@ pub enum Order {
     /// like these.
     Scale(usize),
     /// Replace replicas, by the same or by another version. Answered when the old ones are gone, or
-    /// when every seat runs its former version again.
+    /// after a failure, as soon as every seat runs its former version again.
     Replace(ReplaceRequest),
     /// Stop the replacement that is under way. Answered at once.
     StopReplace,

@@ -47,7 +47,7 @@ pub(super) async fn read_header(worker: &Worker, client: &mut Client) -> bool {
             }
             true
         }
-        // The proxy has left: a check whether the port is open, as a rule.
+        // A check whether the port is open, as a rule; or the connection was idle for too long.
         Ok(None) => false,
         Err(why) => {
             worker.port().proxy_headers_refused.add(1);

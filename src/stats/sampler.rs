@@ -20,12 +20,12 @@ pub struct Sampler {
     registry: CounterRegistry,
     port: Arc<DataPortCounters>,
     started: Instant,
-    kept: Arc<Mutex<Kept>>,
+    samples: Arc<Mutex<Samples>>,
 }
 
 /// Samples of the last seconds and minutes.
 #[derive(Debug)]
-struct Kept {
+struct Samples {
     history: History,
     timeline: Timeline,
 }
@@ -53,7 +53,7 @@ impl Sampler {
             registry,
             port,
             started: now,
-            kept: Arc::new(Mutex::new(Kept {
+            samples: Arc::new(Mutex::new(Samples {
                 history: History::new(first),
                 timeline: Timeline::default(),
             })),
@@ -65,15 +65,15 @@ impl Sampler {
     pub fn tick(&self, now: Instant) {
         let stats = self.windowed(now);
         let point = TimelinePoint::from(&stats.total().1);
-        let mut kept = self.kept();
-        kept.timeline.push(now, point);
-        kept.history.keep(stats.now);
+        let mut samples = self.samples();
+        samples.timeline.push(now, point);
+        samples.history.keep(stats.now);
     }
 
     /// Returns the points of the last two minutes, the oldest first; `None` for a missed tick.
     #[must_use]
     pub fn timeline(&self) -> Vec<Option<TimelinePoint>> {
-        self.kept().timeline.points()
+        self.samples().timeline.points()
     }
 
     /// Reads all counters.
@@ -85,7 +85,7 @@ impl Sampler {
     /// Reads all counters, and compares them with those of some seconds ago.
     #[must_use]
     pub fn windowed(&self, now: Instant) -> WindowedStats {
-        let before = self.kept().history.oldest();
+        let before = self.samples().history.oldest();
         WindowedStats {
             uptime: now.saturating_duration_since(self.started),
             window: now.saturating_duration_since(before.at),
@@ -95,9 +95,9 @@ impl Sampler {
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn samples(&self) -> MutexGuard<'_, Samples> {
         // No code panics while the lock is held.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.samples.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

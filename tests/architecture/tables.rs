@@ -165,6 +165,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 33] = [
         &[
             "src/config/args.rs",
             "src/config/parsers.rs",
+            "src/proxy/key/address_prefix.rs",
             "src/proxy/settings.rs",
         ],
     ),

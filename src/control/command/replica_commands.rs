@@ -1,6 +1,5 @@
 //! The table entries of the commands about replicas: `rep`, `show`, `add`, `rm`, `scale`,
-//! `drain`, `ready` and
-//! `kill`.
+//! `drain`, `ready` and `kill`.
 
 use super::arguments::{UsageError, no_args, parse_change, parse_int, parse_value};
 use super::control_command::{CommandSpec, ControlCommand};

@@ -1,37 +1,39 @@
 //! The part of a client's address that is its key: clients of one network share a replica.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
+
+use ipnet::IpNet;
 
 /// Bits of an IPv6 address that count unless they are given: one site has at least 64 bits of its
 /// own (RFC 6177 §2).
-const DEFAULT_IPV6_BITS: u32 = 64;
+const DEFAULT_IPV6_BITS: u8 = 64;
+
+/// Bits of an IPv4 address, and of an IPv6 address.
+const IPV4_BITS: u8 = 32;
+const IPV6_BITS: u8 = 128;
 
 /// Lengths of the prefixes that count, in bits: `24`, or `24/48` for IPv4 and IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AddressPrefix {
     /// From 1 to 32.
-    ipv4: u32,
+    ipv4: u8,
     /// From 1 to 128.
-    ipv6: u32,
+    ipv6: u8,
 }
 
 impl AddressPrefix {
     /// Returns the network of an address, as text: `192.0.2.0/24`.
     pub(super) fn network(self, addr: IpAddr) -> String {
-        match addr.to_canonical() {
-            IpAddr::V4(addr) => {
-                let mask = u32::MAX << (u32::BITS - self.ipv4);
-                let network = Ipv4Addr::from_bits(addr.to_bits() & mask);
-                format!("{network}/{}", self.ipv4)
-            }
-            IpAddr::V6(addr) => {
-                let mask = u128::MAX << (u128::BITS - self.ipv6);
-                let network = Ipv6Addr::from_bits(addr.to_bits() & mask);
-                format!("{network}/{}", self.ipv6)
-            }
-        }
+        let addr = addr.to_canonical();
+        let bits = match addr {
+            IpAddr::V4(_) => self.ipv4,
+            IpAddr::V6(_) => self.ipv6,
+        };
+        let network = IpNet::new(addr, bits).map(|network| network.trunc());
+        // Both lengths were checked, so there is always a network.
+        network.map_or_else(|_| addr.to_string(), |network| network.to_string())
     }
 }
 
@@ -40,16 +42,16 @@ impl FromStr for AddressPrefix {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let (ipv4, ipv6) = match text.split_once('/') {
-            Some((ipv4, ipv6)) => (ipv4, parse_bits(ipv6, u128::BITS)?),
+            Some((ipv4, ipv6)) => (ipv4, parse_bits(ipv6, IPV6_BITS)?),
             None => (text, DEFAULT_IPV6_BITS),
         };
-        let ipv4 = parse_bits(ipv4, u32::BITS)?;
+        let ipv4 = parse_bits(ipv4, IPV4_BITS)?;
         Ok(Self { ipv4, ipv6 })
     }
 }
 
 /// Parses a number of bits from 1 to `most`, of digits alone.
-fn parse_bits(text: &str, most: u32) -> Result<u32, ()> {
+fn parse_bits(text: &str, most: u8) -> Result<u8, ()> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let bits = text.parse().map_err(drop)?;
     if is_number && (1..=most).contains(&bits) {

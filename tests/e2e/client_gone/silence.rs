@@ -159,6 +159,7 @@ fn a_half_closed_client_that_reads_slowly_is_not_gone() {
         let mut client = program.client_after(GET);
         client.half_close();
         assert!(client.has_bytes_within(TEST_TIMEOUT));
+        // The slow reading itself: nothing is awaited, and a longer pause changes nothing.
         std::thread::sleep(2 * SECOND);
         assert_eq!(client.reply().body.len(), length);
         assert_eq!(client.expect_closed(), End::Fin);
