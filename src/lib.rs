@@ -50,6 +50,7 @@ mod suggest;
 mod supervisor;
 mod takeover;
 mod terminal;
+pub mod token_bucket;
 pub mod wire;
 
 use std::process::ExitCode;

@@ -1,22 +1,26 @@
 //! Rate limit on wrong tokens: a few at once from one address, then a few per second.
 //!
-//! Each address has a token bucket, stored as one time (the generic cell rate algorithm). While the
-//! bucket is empty, tokens of the address are not even compared, the right one included: otherwise
-//! the limit would not slow down guessing. An attacker at a shared address (a gateway, this
-//! machine) thus makes its other users wait.
+//! Each address has a token bucket. While the bucket is empty, tokens of the address are not even
+//! compared, the right one included: otherwise the limit would not slow down guessing. An attacker
+//! at a shared address (a gateway, this machine) thus makes its other users wait.
 //!
 //! The table is bounded: when it is full, the address whose bucket fills up first is dropped. An
 //! attacker with many addresses gets as many buckets, so the real protection is a long token.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Number of wrong tokens that an address may show at once.
-const WRONG_TOKEN_BURST: u32 = 10;
-/// Interval after which it may show another one.
-const WRONG_TOKEN_INTERVAL: Duration = Duration::from_millis(250);
+use crate::token_bucket::BucketSize;
+use crate::wire::client_prefix::client_prefix;
+
+/// Number of wrong tokens that an address may show at once, and time after which it may show
+/// another one.
+const WRONG_TOKENS: BucketSize = BucketSize {
+    interval: Duration::from_millis(250),
+    burst: 10,
+};
 /// Maximum number of addresses in the table.
 const MAX_ADDRESSES: usize = 1024;
 /// Value of `Retry-After`, which has whole seconds.
@@ -55,11 +59,11 @@ impl TokenThrottle {
     }
 
     fn check_at(&self, now: Duration, addr: IpAddr, is_right: bool) -> TokenVerdict {
-        let addr = subscriber(addr);
+        let addr = client_prefix(addr);
         // No code panics while the lock is held.
         let mut table = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = table.get(&addr).map_or(now, |full| now.max(*full));
-        if full - now > WRONG_TOKEN_INTERVAL * (WRONG_TOKEN_BURST - 1) {
+        let full = table.get(&addr).copied().unwrap_or_default();
+        if WRONG_TOKENS.check(full, now).is_err() {
             return TokenVerdict::TooMany;
         }
         if is_right {
@@ -73,17 +77,8 @@ impl TokenThrottle {
                 table.remove(&oldest);
             }
         }
-        table.insert(addr, full + WRONG_TOKEN_INTERVAL);
+        table.insert(addr, WRONG_TOKENS.without_token(full, now));
         TokenVerdict::Wrong
-    }
-}
-
-/// Returns the key of one subscriber: an IPv4 address, or the first 64 bits of an IPv6 address. A
-/// subscriber has all addresses with the same 64 bits (RFC 4291 §2.5.4).
-fn subscriber(addr: IpAddr) -> IpAddr {
-    match addr.to_canonical() {
-        IpAddr::V4(ip) => ip.into(),
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -101,7 +96,7 @@ mod tests {
         let at = |millis, right| {
             throttle.check_at(Duration::from_millis(millis), ip("192.0.2.1"), right)
         };
-        for _ in 0..WRONG_TOKEN_BURST {
+        for _ in 0..WRONG_TOKENS.burst {
             assert_eq!(at(0, false), TokenVerdict::Wrong);
         }
         for right in [false, true, false] {
@@ -114,7 +109,7 @@ mod tests {
         assert_eq!(at(499, false), TokenVerdict::TooMany);
         assert_eq!(at(500, false), TokenVerdict::Wrong);
         // After a pause the bucket is full again.
-        for _ in 0..WRONG_TOKEN_BURST {
+        for _ in 0..WRONG_TOKENS.burst {
             assert_eq!(at(60_000, false), TokenVerdict::Wrong);
         }
         assert_eq!(at(60_000, false), TokenVerdict::TooMany);
@@ -124,7 +119,7 @@ mod tests {
     fn each_address_has_its_own_bucket_and_ipv6_addresses_share_64_bits() {
         let throttle = TokenThrottle::default();
         let show = |addr| throttle.check_at(Duration::ZERO, ip(addr), false);
-        for _ in 0..WRONG_TOKEN_BURST {
+        for _ in 0..WRONG_TOKENS.burst {
             show("192.0.2.1");
             show("2001:db8::1");
         }
@@ -142,7 +137,7 @@ mod tests {
         let nth = |n: u32| IpAddr::from(n.to_be_bytes());
         let show = |n, millis| throttle.check_at(Duration::from_millis(millis), nth(n), false);
         let size = || throttle.full_at.lock().unwrap().len();
-        for _ in 0..WRONG_TOKEN_BURST {
+        for _ in 0..WRONG_TOKENS.burst {
             show(0, 0);
         }
         (1..=5_000).for_each(|n| assert_eq!(show(n, 0), TokenVerdict::Wrong));

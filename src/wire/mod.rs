@@ -5,6 +5,7 @@
 
 mod chunk_extension;
 pub mod chunked;
+pub mod client_prefix;
 pub mod connection_auth;
 pub mod date;
 pub mod deadline;

@@ -12,6 +12,7 @@ pub(crate) const LAYERS: [&[&str]; 6] = [
         "terminal",
         "log_interval",
         "suggest",
+        "token_bucket",
     ],
     &["ring", "load"],
     &["roster", "orders", "access", "stats"],
@@ -62,7 +63,13 @@ pub(crate) const SAME_LAYER_IMPORTS: [(&str, &str); 21] = [
 pub(crate) const FORBIDDEN_IMPORTS: [(&str, &str); 1] = [("proxy", "fleet")];
 
 /// Files that get time, bytes and chance as values.
-pub(crate) const PURE: [&str; 4] = ["src/ring/", "src/load.rs", "src/load/", "src/fleet/plan/"];
+pub(crate) const PURE: [&str; 5] = [
+    "src/ring/",
+    "src/load.rs",
+    "src/load/",
+    "src/fleet/plan/",
+    "src/token_bucket.rs",
+];
 
 /// Names that a pure file must not have.
 pub(crate) const IMPURE: [&str; 5] = [
