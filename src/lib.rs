@@ -5,7 +5,7 @@
 //! 5  main -> lib::run -> config                  wiring, exit codes, signals
 //! 4  proxy/   data port          control/        control port
 //! 3  fleet/   replica manager
-//! 2  roster   orders (add, rm, replace)          access (permissions)     stats (sums, rates)
+//! 2  roster   orders (add, rm, replace)          access (to commands)     clients   stats
 //! 1  ring/    owner of a key     load            pure: no socket, no clock, no randomness
 //! 0  wire/    bytes and sockets                  metrics counters, log_interval, …
 //! ```
@@ -28,6 +28,7 @@ compile_error!(
 
 pub mod access;
 mod access_log;
+pub mod clients;
 pub mod config;
 pub mod control;
 mod ctl;

@@ -22,7 +22,7 @@ use crate::fleet::{self, Fleet, Ownership};
 use crate::supervisor::{self, Signals, Supervisor, ThreadGroup};
 use crate::takeover::{Handoff, HandoffServer, InstanceInfo};
 use crate::{
-    access, access_log, control, metrics, orders, proxy, roster, shutdown, startup, stats,
+    access, access_log, clients, control, metrics, orders, proxy, roster, shutdown, startup, stats,
 };
 use discovery::discover;
 use listeners::Listeners;
@@ -108,10 +108,8 @@ impl Parts {
     fn start_threads(mut self, runtime: &Runtime) -> anyhow::Result<Supervisor> {
         let (config, ports) = (self.config, self.ports);
         let (addresses, duplicates) = (ports.addresses()?, ports.duplicate_descriptors()?);
-        let (wanted, seen) = (
-            self.survey.wanted(),
-            seen_from_host(&self.survey, addresses),
-        );
+        let wanted = self.survey.wanted();
+        let seen = seen_from_host(&self.survey, addresses);
         let (publisher, subscribers) =
             roster::channel(config.workers, self.survey.initial_roster());
         let observer = publisher.observer();
@@ -120,6 +118,7 @@ impl Parts {
         let (stops, stop_receivers) = supervisor::stop_channels();
         let (accepting, accepting_receiver) = watch::channel(self.taken.is_none());
         let mut fleet = fleet::start(self.survey, publisher, orders, evidence_seen)?;
+        let clients = Arc::clone(&config.proxy.clients);
         let workers = proxy::start(proxy::WorkerStart {
             settings: Arc::new(config.proxy),
             listeners: ports.data,
@@ -138,6 +137,7 @@ impl Parts {
         let known = ControlDeps {
             order_queue: queue,
             access: config.access,
+            clients,
             roster: observer.clone(),
             max_replicas: config.max_replicas,
             recorder: stats::Sampler::new(self.registry, self.counts, Instant::now()),
@@ -221,6 +221,7 @@ fn warn_if_admin_is_open(config: &Config) {
 struct ControlDeps {
     order_queue: orders::OrderQueue,
     access: access::AccessPolicy,
+    clients: Arc<clients::ClientPolicy>,
     roster: roster::Observer,
     max_replicas: usize,
     recorder: stats::Sampler,
@@ -246,6 +247,7 @@ fn control_context(known: ControlDeps, fleet: &Fleet) -> control::ControlContext
     control::ControlContext {
         orders: known.order_queue,
         access: known.access,
+        clients: known.clients,
         roster: known.roster,
         max_replicas: known.max_replicas,
         sources: control::StatsSources {

@@ -11,6 +11,7 @@ mod e2e {
     mod bound;
     mod chaos;
     mod client_gone;
+    mod client_rules;
     mod clock;
     mod command_fuzz;
     mod ctl;

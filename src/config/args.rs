@@ -12,6 +12,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, ValueEnum};
 use ipnet::IpNet;
 
+use super::clients::ClientArgs;
 use super::heartbeat::HeartbeatArgs;
 use super::parsers::{
     DEFAULT_KEY, DEFAULT_MAX_CONNECTIONS, LogDestination, address, duration, log_destination,
@@ -112,6 +113,8 @@ pub struct ServeArgs {
         help = "Networks of proxies whose connections begin with a PROXY header, version 1 or 2, which names their client; repeatable"
     )]
     pub accept_proxy: Vec<IpNet>,
+    #[command(flatten)]
+    pub clients: ClientArgs,
     #[arg(
         long,
         env = "RINGMASTER_REQUEST_ID",

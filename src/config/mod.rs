@@ -5,6 +5,7 @@
 
 mod args;
 mod cli;
+mod clients;
 mod container_options;
 mod containers;
 mod ctl;
@@ -17,10 +18,12 @@ mod variable_sources;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use args::{AccessLogFormat, DataPortAdmin, LogFormat, ServeArgs};
 pub use cli::{Args, CliCommand};
+pub use clients::ClientArgs;
 pub use containers::{ContainerArgs, OnExit};
 pub use ctl::CtlArgs;
 pub(crate) use environment::unknown_variables;
@@ -112,6 +115,10 @@ pub struct AccessLogSettings {
     pub with_query: bool,
 }
 
+fn usable_cpus() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
 impl ServeArgs {
     /// Checks the combination of the flags.
     ///
@@ -131,19 +138,19 @@ impl ServeArgs {
             ..AccessPolicy::default()
         };
         let admin = self.data_port_access(fixed, &access);
-        let cpus = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Config {
             listen: self.listen,
             control: self.control,
             takeover: self.takeover,
             replicas,
-            workers: self.workers.map_or_else(cpus, NonZeroUsize::get),
+            workers: self.workers.unwrap_or_else(usable_cpus).get(),
             ring: self.ring,
             bound: self.bound,
             proxy: proxy::ProxySettings {
                 balance: self.balance,
                 key: self.key.with_ids(self.request_id),
                 accept_proxy: self.accept_proxy,
+                clients: Arc::new(self.clients.check()?),
                 retries: self.retries,
                 slow_guard: self.slow_guard,
                 admin,

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::limits::ControlLimits;
 use crate::access::AccessPolicy;
+use crate::clients::ClientPolicy;
 use crate::fleet::{Event, Journal};
 use crate::orders::OrderQueue;
 use crate::roster::Observer;
@@ -18,6 +19,8 @@ pub struct ControlContext {
     pub orders: OrderQueue,
     /// Access rules.
     pub access: AccessPolicy,
+    /// Rules about the clients of the data port.
+    pub clients: Arc<ClientPolicy>,
     /// Source of the newest roster.
     pub roster: Observer,
     /// Maximum number of replicas.

@@ -12,7 +12,7 @@ use super::command::{COMMANDS, CommandSpec, ControlCommand, FOOTNOTE};
 use super::context::ControlContext;
 use super::ring_query::{PlannedChange, RingQuery};
 use super::ring_report::{self, Report};
-use super::{replace_report, replica_report, stats};
+use super::{client_report, replace_report, replica_report, stats};
 use crate::fleet::Event;
 use crate::orders::{self, Order, OrderError, OrderResult};
 use crate::roster::ReplicaName;
@@ -92,6 +92,7 @@ pub(super) async fn execute(
             }
         }
         ControlCommand::Query(question) => query(context, question).await,
+        ControlCommand::Clients => to_output(Ok(client_report::report(&context.clients))),
         ControlCommand::Stats | ControlCommand::Watch(_) => to_output(
             stats::report(context)
                 .await

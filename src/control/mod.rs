@@ -10,6 +10,7 @@
 //! `execute` carries it out.
 
 mod admission;
+mod client_report;
 mod client_slot;
 pub mod command;
 mod connection;
@@ -32,6 +33,7 @@ mod shared;
 mod stats;
 mod text_answer;
 mod text_protocol;
+mod text_table;
 mod watch;
 
 pub use context::{ControlContext, FleetCounts, StatsSources};

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::context::ControlContext;
 use super::ring_report::Report;
+use super::text_table::aligned;
 use crate::orders::{
     FleetSnapshot, OrderError, PastReplica, ReplacementInfo, ReplicaInfo, ReplicaState,
 };
@@ -115,17 +116,7 @@ fn table(fleet: &FleetSnapshot) -> Report {
         let reasons = replicas.iter().map(|replica| replica.reason.as_deref());
         add_column(&mut rows, REASON_COLUMN, reasons);
     }
-    let columns = rows.first().map_or(0, Vec::len);
-    let widest = |at: usize| rows.iter().map(|row| row[at].chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|at| widest(at).unwrap_or(0)).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths);
-        let cells: Vec<String> = cells
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    let mut lines: Vec<String> = rows.iter().map(line).collect();
+    let mut lines = aligned(&rows);
     lines.extend(fleet.replacement.iter().map(ToString::to_string));
     let listed = replicas
         .iter()

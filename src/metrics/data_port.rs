@@ -35,6 +35,12 @@ pub struct WorkerPortCounters {
     /// Connections of proxies that were closed, because their PROXY header was missing, malformed
     /// or late.
     pub proxy_headers_refused: Counter,
+    /// Connections that were closed because the client's network is not served.
+    pub clients_denied: Counter,
+    /// Connections that were closed because their client had too many.
+    pub clients_over_connections: Counter,
+    /// Requests that were refused because they came too fast, and tunnels closed for that.
+    pub clients_over_rate: Counter,
     /// Request heads that were refused, by status class.
     pub refused: StatusClasses,
     /// Locally generated replies other than these refusals.

@@ -1,6 +1,6 @@
 //! The workers. Each is a thread with its own listener, event loop and pools. It accepts a
-//! connection under a permit. Without a free permit, an idle client is evicted, or new clients wait
-//! in the kernel's queue.
+//! connection into a slot. Without a free slot, an idle client is evicted, or new clients wait in
+//! the kernel's queue.
 //!
 //! The kernel spreads connections over the listeners of one port (SO_REUSEPORT, socket(7)). Closing
 //! a listener resets the connections in its queue, so a stopping worker empties the queue first.
@@ -15,11 +15,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet, spawn_local};
 use tokio::time::timeout;
 
+use super::admission::{self, NewClient};
+use super::client_slot::ClientSlot;
 use super::client_slots::ClientSlots;
+use super::proxy_protocol;
 use super::session;
 use super::settings::{BalanceMode, ProxySettings};
 use super::worker::{SessionGuard, Worker};
@@ -28,7 +31,6 @@ use crate::metrics::DataPortCounters;
 use crate::orders::OrderQueue;
 use crate::roster::{Evidence, Subscriber};
 use crate::shutdown::Shutdown;
-use crate::wire::lazy_stream::LazyStream;
 use crate::wire::listener::Listener;
 use crate::wire::socket::{self, is_resource_exhausted};
 use crate::wire::sockopt;
@@ -173,8 +175,8 @@ async fn serve(
         () = shutdown.cancelled() => {}
     }
     worker.begin_stop();
-    if let Some((stream, addr)) = pending_client {
-        start_session(worker, stream, addr, None);
+    if let Some(client) = pending_client {
+        start_session(worker, client, None);
     }
     if let Err(err) = drain_accept_queue(worker, listener) {
         tracing::warn!("cannot empty the accept queue: {err}; its clients are reset");
@@ -189,13 +191,13 @@ async fn serve(
     Ok(())
 }
 
-/// Accepts for ever. A client is accepted before it has a permit and is held in `pending_client`. A
-/// permit held for a client that has not come yet would be missing in the other workers.
+/// Accepts for ever. A client is accepted before it has a slot and is held in `pending_client`. A
+/// slot held for a client that has not come yet would be missing in the other workers.
 async fn accept_all(
     worker: &Rc<Worker>,
     listener: &Listener,
     slots: &ClientSlots,
-    pending_client: &mut Option<(TcpStream, SocketAddr)>,
+    pending_client: &mut Option<NewClient>,
 ) {
     let mut reserve = None;
     let (mut refused, log_interval) = (0_u64, LogInterval::default());
@@ -204,13 +206,17 @@ async fn accept_all(
         // has freed.
         reserve = reserve.or_else(|| File::open("/dev/null").ok());
         match listener.accept().await {
-            Ok(arrived) => {
-                *pending_client = Some(arrived);
-                let Some(permit) = slots.acquire(worker).await else {
+            Ok(accepted) => {
+                // A client that is not served takes no slot.
+                *pending_client = admit(worker, accepted);
+                if pending_client.is_none() {
+                    continue;
+                }
+                let Some(slot) = slots.acquire(worker).await else {
                     return;
                 };
-                if let Some((stream, addr)) = pending_client.take() {
-                    start_session(worker, stream, addr, Some(permit));
+                if let Some(client) = pending_client.take() {
+                    start_session(worker, client, Some(slot));
                 }
             }
             Err(err) if is_resource_exhausted(&err) => {
@@ -234,7 +240,7 @@ async fn accept_all(
     }
 }
 
-/// Serves the clients in the listener's queue without a permit: the kernel has accepted them
+/// Serves the clients in the listener's queue without a slot: the kernel has accepted them
 /// already. It calls accept(2) directly, because the event loop may not know of the newest yet.
 ///
 /// # Errors
@@ -242,7 +248,11 @@ async fn accept_all(
 fn drain_accept_queue(worker: &Rc<Worker>, listener: Listener) -> io::Result<()> {
     loop {
         match listener.try_accept() {
-            Ok((stream, addr)) => start_session(worker, stream, addr, None),
+            Ok(accepted) => {
+                if let Some(client) = admit(worker, accepted) {
+                    start_session(worker, client, None);
+                }
+            }
             Err(err) if err.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(err) if is_resource_exhausted(&err) => return Err(err),
             Err(err) => tracing::debug!("accept: {err}"),
@@ -250,26 +260,30 @@ fn drain_accept_queue(worker: &Rc<Worker>, listener: Listener) -> io::Result<()>
     }
 }
 
-fn start_session(
-    worker: &Rc<Worker>,
-    stream: TcpStream,
-    addr: SocketAddr,
-    permit: Option<OwnedSemaphorePermit>,
-) {
-    spawn(worker, permit, |guard| {
-        session::run(LazyStream::new(stream), addr, guard)
-    });
+/// Admits a connection that was accepted. `None` closes it. The connection of a proxy is admitted
+/// once its header has named the client; what a proxy opens for itself has no limit.
+fn admit(worker: &Worker, (stream, addr): (TcpStream, SocketAddr)) -> Option<NewClient> {
+    let admission = match proxy_protocol::is_proxy(worker, addr) {
+        true => None,
+        false => admission::admit(worker, addr)?,
+    };
+    Some(NewClient {
+        stream,
+        addr,
+        admission,
+    })
+}
+
+fn start_session(worker: &Rc<Worker>, client: NewClient, slot: Option<ClientSlot>) {
+    spawn(worker, slot, |guard| session::run(client, guard));
 }
 
 /// Starts a session. A panic ends that session alone: unwinding its task drops its guard.
-fn spawn<F>(
-    worker: &Rc<Worker>,
-    permit: Option<OwnedSemaphorePermit>,
-    session: impl FnOnce(SessionGuard) -> F,
-) where
+fn spawn<F>(worker: &Rc<Worker>, slot: Option<ClientSlot>, session: impl FnOnce(SessionGuard) -> F)
+where
     F: Future<Output = ()> + 'static,
 {
-    spawn_local(session(worker.session(permit)));
+    spawn_local(session(worker.session(slot)));
 }
 
 #[cfg(test)]

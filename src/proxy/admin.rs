@@ -27,11 +27,11 @@ use crate::wire::socket_owner;
 #[derive(Debug)]
 pub(super) struct AdminRequest {
     action: AdminAction,
-    body: Body,
+    pub(super) body: Body,
     /// `true` if the client waits for a 100 before it sends the body.
     expects: bool,
-    keep_alive: bool,
-    head_only: bool,
+    pub(super) keep_alive: bool,
+    pub(super) head_only: bool,
 }
 
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use super::private_connection::PrivateConnection;
 use super::record_builder::AccessRecordBuilder;
 use super::worker::Worker;
 use super::write::write_whole;
+use crate::clients::Admission;
 use crate::orders;
 use crate::wire::deadline::Deadline;
 use crate::wire::lazy_stream::LazyStream;
@@ -25,6 +26,8 @@ pub(super) struct Client {
     /// Bytes that were read and belong to no request yet.
     pub(super) inbox: BytesMut,
     pub(super) timer: Deadline,
+    /// Count of the connection among those of its client; `None` without limits.
+    pub(super) admission: Option<Admission>,
     /// Access log record of the current request; `None` without a log.
     pub(super) record: Option<Box<AccessRecordBuilder>>,
     /// The client's own connection to a replica, if a server has authenticated it.

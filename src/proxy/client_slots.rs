@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep};
 
+use super::client_slot::ClientSlot;
 use super::worker::Worker;
 
 /// Wait between two eviction requests of one new client. An evicted client may have sent a request
@@ -56,9 +57,9 @@ impl ClientSlots {
 
     /// Waits for a slot for a new client of `worker` and evicts idle clients meanwhile. `None` is
     /// never returned, because the semaphore is never closed.
-    pub(super) async fn acquire(&self, worker: &Worker) -> Option<OwnedSemaphorePermit> {
+    pub(super) async fn acquire(&self, worker: &Worker) -> Option<ClientSlot> {
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
-            return Some(permit);
+            return Some(permit.into());
         }
         let mut permit = pin!(Arc::clone(&self.free).acquire_owned());
         loop {
@@ -66,7 +67,7 @@ impl ClientSlots {
             let _request = self.make_room(worker);
             tokio::select! {
                 biased;
-                permit = &mut permit => return permit.ok(),
+                permit = &mut permit => return permit.ok().map(ClientSlot::from),
                 () = sleep(EVICTION_RETRY_INTERVAL) => {}
             }
         }
@@ -79,8 +80,9 @@ impl ClientSlots {
             let now = Instant::now();
             for other in &self.requests {
                 // Exactly one worker takes each request.
-                if worker.idle.has_settled(now) && other.wanted.swap(false, Ordering::AcqRel) {
-                    worker.idle.evict_longest(now);
+                let evictable = &worker.evictable;
+                if evictable.has_settled(now) && other.wanted.swap(false, Ordering::AcqRel) {
+                    evictable.evict_one(now);
                 }
             }
         }
@@ -89,7 +91,7 @@ impl ClientSlots {
     /// Evicts one idle client of `worker`. If there is none, asks the other workers for as long as
     /// the returned request lives.
     fn make_room(&self, worker: &Worker) -> Option<EvictionRequest<'_>> {
-        if worker.idle.evict_longest(Instant::now()) {
+        if worker.evictable.evict_one(Instant::now()) {
             return None;
         }
         let own = worker.index();

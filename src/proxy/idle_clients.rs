@@ -1,11 +1,14 @@
-//! Idle clients of one worker, the longest idle first. A stop wakes all of them, and the first is
-//! evicted for a new client at the limit of connections.
+//! Clients of one worker that owe bytes, the longest waiting first: idle ones, and those within the
+//! head of a request. At the limit of connections the first is evicted for a new client. A stop
+//! wakes the idle ones.
 //!
 //! A client is added when it begins to wait, so the entries are in the order of time. Each
 //! operation takes constant time.
 
 use std::cell::RefCell;
-use std::task::{Context, Waker};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use slab::Slab;
@@ -13,14 +16,22 @@ use tokio::time::Instant;
 
 /// Minimum idle time before a client may be evicted. A client with a shorter pause is between two
 /// requests, and the next may be on its way.
-pub(super) const SETTLED_AFTER: Duration = Duration::from_millis(100);
+const IDLE_SETTLED_AFTER: Duration = Duration::from_millis(100);
+
+/// Minimum age of a head before its client may be evicted. A usual head is complete in one packet,
+/// and its repetition takes the kernel less than that (RFC 6298 §2).
+const HEAD_SETTLED_AFTER: Duration = Duration::from_secs(1);
 
 /// Index that stands for no entry.
 const NO_ENTRY: usize = usize::MAX;
 
-/// Idle clients of one worker.
-#[derive(Debug, Default)]
-pub(super) struct IdleClients(RefCell<IdleList>);
+/// Clients of one worker that owe bytes of one kind.
+#[derive(Debug)]
+pub(super) struct IdleClients {
+    list: RefCell<IdleList>,
+    /// Minimum wait before a client may be evicted.
+    settled_after: Duration,
+}
 
 #[derive(Debug)]
 struct IdleList {
@@ -37,12 +48,6 @@ struct IdleEntry {
     evicted: bool,
     older: usize,
     newer: usize,
-}
-
-impl IdleEntry {
-    fn has_settled(&self, now: Instant) -> bool {
-        now >= self.since + SETTLED_AFTER
-    }
 }
 
 impl Default for IdleList {
@@ -85,7 +90,45 @@ impl IdleList {
     }
 }
 
+/// Clients of one worker that may be closed for new ones.
+#[derive(Debug)]
+pub(super) struct EvictableClients {
+    /// Clients between requests, and clients that have sent nothing yet.
+    pub(super) idle: IdleClients,
+    /// Clients that have sent a part of a head.
+    pub(super) half_heads: IdleClients,
+}
+
+impl Default for EvictableClients {
+    fn default() -> Self {
+        Self {
+            idle: IdleClients::new(IDLE_SETTLED_AFTER),
+            half_heads: IdleClients::new(HEAD_SETTLED_AFTER),
+        }
+    }
+}
+
+impl EvictableClients {
+    /// Returns `true` if [`Self::evict_one`] would find a client.
+    pub(super) fn has_settled(&self, now: Instant) -> bool {
+        self.idle.has_settled(now) || self.half_heads.has_settled(now)
+    }
+
+    /// Tells the longest idle client to close; if none is idle, the one whose head has been
+    /// incomplete longest. Returns `false` if there is neither.
+    pub(super) fn evict_one(&self, now: Instant) -> bool {
+        self.idle.evict_longest(now) || self.half_heads.evict_longest(now)
+    }
+}
+
 impl IdleClients {
+    fn new(settled_after: Duration) -> Self {
+        Self {
+            list: RefCell::default(),
+            settled_after,
+        }
+    }
+
     /// Creates the handle of a client that has been idle since `since`. The client is added at its
     /// first wait.
     pub(super) fn place(&self, since: Instant) -> IdlePlace<'_> {
@@ -98,27 +141,27 @@ impl IdleClients {
 
     /// Wakes all idle clients.
     pub(super) fn wake(&self) {
-        let list = self.0.borrow();
+        let list = self.list.borrow();
         let entries = list.entries.iter();
         entries.for_each(|(_, entry)| entry.waker.wake_by_ref());
     }
 
-    /// Returns `true` if a client has been idle for [`SETTLED_AFTER`].
-    pub(super) fn has_settled(&self, now: Instant) -> bool {
-        let list = self.0.borrow();
+    /// Returns `true` if a client has waited long enough to be evicted.
+    fn has_settled(&self, now: Instant) -> bool {
+        let list = self.list.borrow();
         let longest = list.entries.get(list.longest);
-        longest.is_some_and(|entry| entry.has_settled(now))
+        longest.is_some_and(|entry| now >= entry.since + self.settled_after)
     }
 
     /// Tells the longest idle client to close. Returns `false` if no client has been idle for
-    /// [`SETTLED_AFTER`].
-    pub(super) fn evict_longest(&self, now: Instant) -> bool {
-        let mut list = self.0.borrow_mut();
+    /// the minimum.
+    fn evict_longest(&self, now: Instant) -> bool {
+        let mut list = self.list.borrow_mut();
         let longest = list.longest;
         let Some(entry) = list.entries.get_mut(longest) else {
             return false;
         };
-        if !entry.has_settled(now) {
+        if now < entry.since + self.settled_after {
             return false;
         }
         entry.evicted = true;
@@ -146,7 +189,7 @@ impl IdlePlace<'_> {
     /// Registers the task to be woken at an eviction or a stop. Returns `true` once the client is
     /// to close.
     pub(super) fn wait(&mut self, cx: &Context<'_>) -> bool {
-        let mut list = self.clients.0.borrow_mut();
+        let mut list = self.clients.list.borrow_mut();
         match list.entries.get_mut(self.at) {
             Some(entry) => {
                 entry.waker.clone_from(cx.waker());
@@ -162,12 +205,28 @@ impl IdlePlace<'_> {
 
 impl Drop for IdlePlace<'_> {
     fn drop(&mut self) {
-        let mut list = self.clients.0.borrow_mut();
+        let mut list = self.clients.list.borrow_mut();
         if let Some(entry) = list.entries.try_remove(self.at)
             && !entry.evicted
         {
             list.unlink(entry.older, entry.newer);
         }
+    }
+}
+
+/// Waits for the next bytes of a client. `None` means that it was evicted.
+pub(super) fn unless_evicted<R>(
+    place: &mut IdlePlace<'_>,
+    read: impl Future<Output = R>,
+) -> impl Future<Output = Option<R>> {
+    async move {
+        let mut read = pin!(read);
+        poll_fn(|cx| match read.as_mut().poll(cx) {
+            Poll::Ready(read) => Poll::Ready(Some(read)),
+            Poll::Pending if place.wait(cx) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
     }
 }
 
@@ -191,8 +250,8 @@ mod tests {
 
     #[test]
     fn the_longest_idle_client_is_evicted_first_and_each_once() {
-        let (clients, begun) = (IdleClients::default(), Instant::now());
-        let since = |n: u32| begun + n * SETTLED_AFTER;
+        let (clients, begun) = (IdleClients::new(IDLE_SETTLED_AFTER), Instant::now());
+        let since = |n: u32| begun + n * IDLE_SETTLED_AFTER;
         let mut places: Vec<_> = (0..4).map(|n| clients.place(since(n))).collect();
         enter(&mut places);
         // The second client is busy again, so the order is 0, 2, 3.
@@ -213,27 +272,29 @@ mod tests {
         assert!(clients.evict_longest(late));
         assert!(!clients.evict_longest(late), "all were evicted");
         places.clear();
-        let list = clients.0.borrow();
+        let list = clients.list.borrow();
         assert!(list.entries.is_empty());
         assert_eq!((list.longest, list.newest), (NO_ENTRY, NO_ENTRY));
     }
 
     #[test]
     fn a_short_pause_is_not_idleness() {
-        let (clients, since) = (IdleClients::default(), Instant::now());
+        let (clients, since) = (IdleClients::new(IDLE_SETTLED_AFTER), Instant::now());
         let mut places = [clients.place(since)];
         enter(&mut places);
-        let almost = SETTLED_AFTER.checked_sub(Duration::from_nanos(1)).unwrap();
+        let almost = IDLE_SETTLED_AFTER
+            .checked_sub(Duration::from_nanos(1))
+            .unwrap();
         assert!(!clients.evict_longest(since + almost));
-        assert!(clients.evict_longest(since + SETTLED_AFTER));
+        assert!(clients.evict_longest(since + IDLE_SETTLED_AFTER));
         assert_eq!(waits_evicted(&mut places), [true]);
     }
 
     #[test]
     fn the_order_holds_after_any_client_leaves() {
-        let (clients, begun) = (IdleClients::default(), Instant::now());
+        let (clients, begun) = (IdleClients::new(IDLE_SETTLED_AFTER), Instant::now());
         for leaves in 0..5_usize {
-            let since = |n: u32| begun + n * SETTLED_AFTER;
+            let since = |n: u32| begun + n * IDLE_SETTLED_AFTER;
             let mut places: Vec<_> = (0..5).map(|n| clients.place(since(n))).collect();
             enter(&mut places);
             drop(places.remove(leaves));

@@ -35,7 +35,7 @@ pub(super) fn wait_for_bytes(
     client: &mut Client,
     awaited: AwaitedBytes,
 ) -> impl Future<Output = bool> {
-    let mut place = worker.idle.place(Instant::now());
+    let mut place = worker.evictable.idle.place(Instant::now());
     poll_fn(move |cx| {
         let Client {
             stream,

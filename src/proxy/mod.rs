@@ -1,11 +1,11 @@
 //! The data port. A request's way leads down through these files:
 //!
-//! 1. `accept` takes a connection under a permit (`client_slots`) and starts its session on this
-//!    worker.
+//! 1. `accept` takes a connection that `admission` allows into a slot (`client_slots`) and
+//!    starts its session on this worker.
 //! 2. `session` loops over the requests of a connection until close, upgrade or drain. Between two
 //!    requests it waits in `keep_alive`.
 //! 3. `dispatch` reads one head strictly. It computes the `key`, and `rewrite` makes the head for
-//!    the replica.
+//!    the replica. `rate_limit` may refuse the request.
 //! 4. `exchange` serves the request. `route` asks the ring for the first seat that is up, and
 //!    `connection` returns a connection to its replica (`upstream`), kept or fresh (`dial`).
 //! 5. `attempt` runs both directions at once: `request_sender` sends the request, and `response`
@@ -29,10 +29,12 @@
 mod accept;
 mod access_record;
 mod admin;
+mod admission;
 mod attempt;
 mod attempted;
 mod buffer_pool;
 mod client;
+mod client_slot;
 mod client_slots;
 mod client_watch;
 mod connection;
@@ -57,6 +59,7 @@ mod private_connection;
 mod private_slots;
 mod progress;
 mod proxy_protocol;
+mod rate_limit;
 mod record_builder;
 mod replay_memory;
 mod request;

@@ -32,7 +32,8 @@ use crate::wire::head::RequestHead as Head;
 #[derive(Debug)]
 pub(super) struct FirstRequest {
     key: Key,
-    head_only: bool,
+    /// `true` if the request is a HEAD, whose reply has no body.
+    pub(super) head_only: bool,
 }
 
 /// Reads the key from the first head. Returns also the bytes to send in place of `inbox` if a

@@ -11,6 +11,7 @@ use bytes::Buf;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
+use super::admission;
 use super::client::Client;
 use super::keep_alive::{AwaitedBytes, wait_for_bytes};
 use super::worker::Worker;
@@ -42,10 +43,14 @@ pub(super) async fn read_header(worker: &Worker, client: &mut Client) -> bool {
     match receive(worker, client).await {
         Ok(Some(header)) => {
             client.inbox.advance(header.len);
-            if let Some(addr) = header.client {
-                client.addr = addr;
-            }
-            true
+            let Some(addr) = header.client else {
+                return true;
+            };
+            client.addr = addr;
+            let admitted = admission::admit(worker, addr);
+            let is_served = admitted.is_some();
+            client.admission = admitted.flatten();
+            is_served
         }
         // A check whether the port is open, as a rule; or the connection was idle for too long.
         Ok(None) => false,

@@ -4,7 +4,6 @@
 //! incomplete head earns a 408.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -12,13 +11,16 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::admin;
+use super::admission::NewClient;
 use super::client::{Client, Disposition};
 use super::dispatch::{self, Dispatch};
 use super::error_reply::ErrorReply;
 use super::exchange;
+use super::idle_clients::unless_evicted;
 use super::keep_alive::{AwaitedBytes, is_blank, wait_for_bytes};
 use super::passthrough;
 use super::proxy_protocol;
+use super::rate_limit;
 use super::record_builder::AccessRecordBuilder;
 use super::settings::BalanceMode;
 use super::worker::{SessionGuard, Worker};
@@ -29,14 +31,11 @@ use crate::wire::local_reply::LocalReply;
 use crate::wire::socket;
 
 /// Serves a connection until its end.
-pub(super) fn run(
-    stream: LazyStream,
-    addr: SocketAddr,
-    guard: SessionGuard,
-) -> impl Future<Output = ()> + 'static {
+pub(super) fn run(accepted: NewClient, guard: SessionGuard) -> impl Future<Output = ()> + 'static {
     let mut client = Client {
-        stream,
-        addr,
+        stream: LazyStream::new(accepted.stream),
+        addr: accepted.addr,
+        admission: accepted.admission,
         inbox: BytesMut::new(),
         timer: Deadline::default(),
         record: None,
@@ -114,7 +113,10 @@ async fn serve_one(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
 
 async fn read_and_answer(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
     match read_head(worker, client).await {
-        Ok(dispatch) => serve_dispatch(worker, client, dispatch).await,
+        Ok(dispatch) => match rate_limit::take_request(worker, client) {
+            Ok(()) => serve_dispatch(worker, client, dispatch).await,
+            Err(wait) => Box::pin(rate_limit::refuse_request(worker, client, dispatch, wait)).await,
+        },
         Err(NoHead::Ended) => {
             client.record.iter_mut().for_each(|record| record.discard());
             Disposition::Close
@@ -155,7 +157,7 @@ async fn serve_dispatch(
 
 /// Reason why there is no request.
 enum NoHead {
-    /// The client ended the connection.
+    /// The client ended the connection, or it was evicted.
     Ended,
     /// The request is refused.
     Refused(RequestError),
@@ -171,7 +173,7 @@ impl From<RequestError> for NoHead {
 async fn read_head(worker: &Worker, client: &mut Client) -> Result<Dispatch, NoHead> {
     let limits = &worker.settings.limits;
     // A head that is complete already needs no clock.
-    let mut due = None;
+    let mut begun = None;
     let mut parsed = 0;
     loop {
         if could_be_complete(&client.inbox, parsed) {
@@ -190,11 +192,16 @@ async fn read_head(worker: &Worker, client: &mut Client) -> Result<Dispatch, NoH
         if parsed >= limits.max_head {
             return Err(dispatch::too_long(&client.inbox).into());
         }
-        let due = *due.get_or_insert_with(|| Instant::now() + limits.head_timeout);
-        let more = client.stream.read_buf(&mut client.inbox);
+        let place = begun.get_or_insert_with(|| worker.evictable.half_heads.place(Instant::now()));
+        let due = place.since() + limits.head_timeout;
+        let more = unless_evicted(place, client.stream.read_buf(&mut client.inbox));
         match client.timer.run(Some(due), more).await {
-            Ok(Ok(0) | Err(_)) => return Err(NoHead::Ended),
-            Ok(Ok(_)) => {}
+            Ok(Some(Ok(0) | Err(_))) => return Err(NoHead::Ended),
+            Ok(None) => {
+                worker.port().evicted.add(1);
+                return Err(NoHead::Ended);
+            }
+            Ok(Some(Ok(_))) => {}
             Err(_) => {
                 let why = "the request head did not come in time";
                 return Err(RequestError { status: 408, why }.into());
@@ -207,7 +214,7 @@ async fn read_head(worker: &Worker, client: &mut Client) -> Result<Dispatch, NoH
 mod tests {
     use super::*;
 
-    fn size_of_future<F>(_: fn(LazyStream, SocketAddr, SessionGuard) -> F) -> usize {
+    fn size_of_future<F>(_: fn(NewClient, SessionGuard) -> F) -> usize {
         size_of::<F>()
     }
 

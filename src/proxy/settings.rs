@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -9,6 +10,7 @@ use ipnet::IpNet;
 use super::access_record::AccessLogHandle;
 use super::key::KeyRule;
 use crate::access::AccessPolicy;
+use crate::clients::ClientPolicy;
 
 /// Settings of the data port, the same for all workers.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub struct ProxySettings {
     pub key: KeyRule,
     /// Networks of the proxies whose connections begin with a PROXY header.
     pub accept_proxy: Vec<IpNet>,
+    /// Clients that are served, and limits for each; shared with the control port.
+    pub clients: Arc<ClientPolicy>,
     /// Maximum number of retries of a lost request.
     pub retries: u32,
     /// `true` if requests avoid a replica that is slow compared with the others.

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::buffer_pool::BufferPool;
+use super::client_slot::ClientSlot;
 use super::fairness::TurnQueue;
-use super::idle_clients::IdleClients;
+use super::idle_clients::EvictableClients;
 use super::pipe_pool::PipePool;
 use super::replay_memory::ReplayMemory;
 use super::retry_budget::{BudgetExhausted, RetryBudget};
@@ -52,8 +53,8 @@ pub(super) struct Worker {
     pub(super) random: RefCell<StdRng>,
     /// Waits that may soon be so long that their clients are watched.
     pub(super) young_waits: YoungWaits,
-    /// Clients between requests, and clients that have sent nothing yet.
-    pub(super) idle: IdleClients,
+    /// Clients that owe bytes, and may be closed for new ones.
+    pub(super) evictable: EvictableClients,
     /// Notified after each change of the view.
     pub(super) changed: Notify,
     port: Arc<DataPortCounters>,
@@ -105,7 +106,7 @@ impl Worker {
             settings,
             orders,
             young_waits: YoungWaits::default(),
-            idle: IdleClients::default(),
+            evictable: EvictableClients::default(),
             changed: Notify::new(),
             index,
             view,
@@ -230,7 +231,7 @@ impl Worker {
     /// Begins to drain: sessions end after their current request, idle ones after a grace.
     pub(super) fn begin_stop(&self) {
         self.stopping.set(Some(Instant::now()));
-        self.idle.wake();
+        self.evictable.idle.wake();
     }
 
     /// Returns `true` after the stop signal.
@@ -245,12 +246,12 @@ impl Worker {
     }
 
     /// Counts a session for as long as the guard lives.
-    pub(super) fn session(self: &Rc<Self>, permit: Option<OwnedSemaphorePermit>) -> SessionGuard {
+    pub(super) fn session(self: &Rc<Self>, slot: Option<ClientSlot>) -> SessionGuard {
         self.sessions.set(self.sessions.get() + 1);
         self.port().accepted.add(1);
         SessionGuard {
             worker: Rc::clone(self),
-            _permit: permit,
+            _slot: slot,
         }
     }
 
@@ -272,12 +273,12 @@ impl Drop for SeatWait<'_> {
     }
 }
 
-/// Count of a session, and its permit if it has one. The session itself holds the guard: a wrapping
+/// Count of a session, and its slot if it has one. The session itself holds the guard: a wrapping
 /// future would be twice as large.
 #[derive(Debug)]
 pub(super) struct SessionGuard {
     worker: Rc<Worker>,
-    _permit: Option<OwnedSemaphorePermit>,
+    _slot: Option<ClientSlot>,
 }
 
 impl SessionGuard {

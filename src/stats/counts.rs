@@ -133,6 +133,12 @@ pub struct PortCounts {
     pub unserved: u64,
     /// Connections of proxies that were closed for want of a right PROXY header.
     pub proxy_headers_refused: u64,
+    /// Connections from networks that are not served.
+    pub clients_denied: u64,
+    /// Connections above the limit of their client.
+    pub clients_over_connections: u64,
+    /// Requests above the rate of their client.
+    pub clients_over_rate: u64,
     /// Request heads that were refused, by status class, 1xx first.
     pub refused: [u64; 5],
     /// Locally generated replies other than these refusals.
@@ -178,6 +184,9 @@ impl PortCounts {
             counts.evicted += worker.evicted.get();
             counts.unserved += worker.unserved.get();
             counts.proxy_headers_refused += worker.proxy_headers_refused.get();
+            counts.clients_denied += worker.clients_denied.get();
+            counts.clients_over_connections += worker.clients_over_connections.get();
+            counts.clients_over_rate += worker.clients_over_rate.get();
             add_all(&mut counts.refused, worker.refused.get());
             add_all(&mut counts.own_replies, worker.own_replies.get());
             counts.retries_denied += worker.retries_denied.get();

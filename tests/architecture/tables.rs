@@ -15,7 +15,7 @@ pub(crate) const LAYERS: [&[&str]; 6] = [
         "token_bucket",
     ],
     &["ring", "load"],
-    &["roster", "orders", "access", "stats"],
+    &["roster", "orders", "access", "clients", "stats"],
     &["fleet"],
     &["proxy", "control"],
     &[
@@ -93,7 +93,7 @@ pub(crate) const IMPURE_MODULES: [&str; 8] = [
 ];
 
 /// Outside crates that only these files may name. A path that ends in `/` is a folder.
-pub(crate) const OWNERS: [(&str, &[&str]); 33] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 34] = [
     (
         "bollard",
         &[
@@ -158,6 +158,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 33] = [
     ("hyper_util", &["src/control/http/mod.rs"]),
     ("percent_encoding", &["src/control/http/request.rs"]),
     ("listenfd", &["src/serve/listeners.rs"]),
+    ("lru", &["src/clients/table.rs"]),
     ("sd_notify", &["src/supervisor/service_manager.rs"]),
     ("strsim", &["src/suggest.rs"]),
     ("uuid", &["src/proxy/generated_id.rs"]),
@@ -170,7 +171,9 @@ pub(crate) const OWNERS: [(&str, &[&str]); 33] = [
     (
         "ipnet",
         &[
+            "src/clients/",
             "src/config/args.rs",
+            "src/config/clients.rs",
             "src/config/parsers.rs",
             "src/proxy/key/address_prefix.rs",
             "src/proxy/settings.rs",

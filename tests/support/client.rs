@@ -41,6 +41,11 @@ impl Client {
         self.0.write(bytes).expect("sending");
     }
 
+    /// Sends bytes that the other side may no longer want.
+    pub(crate) fn send_if_open(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.0.write(bytes);
+    }
+
     /// Sends at most this many bytes, until none has been taken for a while.
     #[track_caller]
     pub(crate) fn send_until_stuck(&mut self, most: usize) {

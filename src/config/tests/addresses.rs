@@ -26,6 +26,31 @@ fn a_network_of_proxies_is_one_that_can_match() {
 }
 
 #[test]
+fn limits_for_each_client_go_together() {
+    let rejected = |args: &[&str]| check(args).unwrap_err();
+    assert_eq!(
+        rejected(&["--burst-per-client", "5"]),
+        "--burst-per-client goes with --rate-per-client"
+    );
+    assert_eq!(
+        rejected(&["--limit-exempt", "10.0.0.0/8"]),
+        "--limit-exempt goes with --max-connections-per-client or --rate-per-client"
+    );
+    let limits = |args: &[&str]| {
+        let clients = check(args).unwrap().proxy.clients;
+        let report = clients.report();
+        report.map(|(limits, ..)| (limits.connections, limits.bucket.map(|bucket| bucket.burst)))
+    };
+    assert_eq!(limits(&["--allow", "10.0.0.0/8"]), None);
+    let connections = ["--max-connections-per-client", "1"];
+    assert_eq!(limits(&connections), Some((Some(1), None)));
+    let rate = ["--rate-per-client", "30/s"];
+    assert_eq!(limits(&rate), Some((None, Some(30))));
+    let with_burst = [&rate[..], &["--burst-per-client", "7"]].concat();
+    assert_eq!(limits(&with_burst), Some((None, Some(7))));
+}
+
+#[test]
 fn heartbeats_name_any_host_that_can_stand_in_its_field() {
     let host = |value| {
         let heartbeat = check(&["--heartbeat-host", value])?.heartbeat.unwrap();

@@ -22,6 +22,8 @@ pub enum ControlCommand {
     Order(Order),
     /// Asks about the ring, as it is or as a change would make it.
     Query(RingQuery),
+    /// Shows the limits for each client, and the clients with the most refusals.
+    Clients,
     /// Shows counters and rates.
     Stats,
     /// Shows counters and rates again after each interval, until the client leaves.
@@ -63,6 +65,7 @@ impl ControlCommand {
             Self::Query(RingQuery::Ring | RingQuery::Arcs(_)) => "/ring",
             Self::Query(RingQuery::Bound) => "/bound",
             Self::Query(RingQuery::Plan(_)) => "/plan",
+            Self::Clients => "/clients",
             Self::Stats | Self::Watch(_) => "/stats",
             Self::History => "/history",
             Self::Events { .. } => "/events",

@@ -58,6 +58,7 @@ pub(super) const ROUTES: &[Route] = &[
     get("/where/{key}", extract::where_in_path),
     get("/where", extract::where_in_query),
     get("/plan", extract::plan),
+    get("/clients", |_| Ok(ControlCommand::Clients)),
     get("/stats", |_| Ok(ControlCommand::Stats)),
     get("/history", |_| Ok(ControlCommand::History)),
     own("/events", |method| on(method, events::serve)),

@@ -198,6 +198,7 @@ pub(super) fn context() -> (
     let context = ControlContext {
         orders: queue,
         access: AccessPolicy::default(),
+        clients: Arc::default(),
         roster: three_seats(),
         max_replicas: 8,
         ready: Arc::new(|| Ok(())),

@@ -12,7 +12,7 @@ fn a_panicking_session_ends_alone_and_gives_its_permit_back() {
         let worker = Rc::new(Worker::without_replicas());
         let permits = Arc::new(Semaphore::new(1));
         let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
-        spawn(&worker, Some(permit), |guard| async move {
+        spawn(&worker, Some(permit.into()), |guard| async move {
             let _held = guard;
             panic!("on purpose");
         });

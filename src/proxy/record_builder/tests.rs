@@ -3,9 +3,9 @@
 
 use super::*;
 use crate::proxy::access_record::{AccessLogHandle, RouteReason};
+use crate::proxy::admission::NewClient;
 use crate::proxy::session;
 use crate::ring::Seat;
-use crate::wire::lazy_stream::LazyStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
@@ -38,8 +38,12 @@ fn serve(log: Option<AccessLogHandle>, reply: &'static str, input: &str) -> (Rc<
             .unwrap();
         client.write_all(input.as_bytes()).await.unwrap();
         let (stream, addr) = listener.accept().await.unwrap();
-        let admission = worker.session(None);
-        let session = session::run(LazyStream::new(stream.into_std().unwrap()), addr, admission);
+        let accepted = NewClient {
+            stream: stream.into_std().unwrap(),
+            addr,
+            admission: None,
+        };
+        let session = session::run(accepted, worker.session(None));
         let mut output = Vec::new();
         let read = async {
             // A reply that breaks off may end in a reset.

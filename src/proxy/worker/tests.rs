@@ -40,6 +40,7 @@ impl Worker {
             balance: crate::proxy::BalanceMode::Request,
             key: "header:x-request-id,random".parse().unwrap(),
             accept_proxy: Vec::new(),
+            clients: Arc::default(),
             retries: 2,
             slow_guard: true,
             admin: None,

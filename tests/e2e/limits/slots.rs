@@ -83,29 +83,58 @@ fn a_newcomer_gets_the_slot_of_a_client_of_any_worker() {
 fn a_client_that_is_served_never_makes_room() {
     for workers in ["1", "2"] {
         let (backend, gate) = gated();
-        let args = ["--max-connections", "3", "--workers", workers];
+        let args = ["--max-connections", "2", "--workers", workers];
         let program = Ringmaster::before(backend.addr, &args);
         let mut served = program.client_after(GET);
         let body = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n";
         let mut sending = program.client_after(body);
-        let (begun, rest) = GET.split_at(8);
-        let mut asking = program.client_after(begun);
-        eventually(TEST_TIMEOUT, "all have a slot", || {
-            connections(&program, "open") == 3
+        eventually(TEST_TIMEOUT, "both have a slot", || {
+            connections(&program, "open") == 2
         });
         let mut newcomer = program.client_after(GET);
         assert!(!newcomer.has_bytes_within(Duration::from_secs(1)));
         assert_eq!(connections(&program, "evicted"), 0);
-        asking.send(rest);
         sending.send("body");
         let (open, condvar) = &*gate;
         *open.lock().unwrap() = true;
         condvar.notify_all();
-        for client in [&mut served, &mut sending, &mut asking, &mut newcomer] {
+        for client in [&mut served, &mut sending, &mut newcomer] {
             assert_eq!(client.reply().text(), "ok");
         }
         // The newcomer got the slot of one of them, which was idle by then.
         assert_eq!(connections(&program, "evicted"), 1);
+    }
+}
+
+#[test]
+fn the_oldest_half_sent_head_makes_room_even_if_it_goes_on() {
+    for workers in ["1", "2"] {
+        let backend = Backend::answering(OK);
+        let limits = ["--head-timeout", "1h", "--max-connections", "8"];
+        let args = [&limits[..], &["--workers", workers]].concat();
+        let program = Ringmaster::before(backend.addr, &args);
+        let begun = "GET / HTTP/1.1\r\nHost: a\r\nx: ";
+        let mut halves: Vec<Client> = (0..8).map(|_| program.client_after(begun)).collect();
+        eventually(TEST_TIMEOUT, "all slots are taken", || {
+            connections(&program, "open") == 8
+        });
+        let mut newcomer = program.client_after(GET);
+        eventually(TEST_TIMEOUT, "the newcomer is served", || {
+            // They go on byte by byte, which makes none of them younger.
+            for half in &mut halves {
+                half.send_if_open("y");
+            }
+            newcomer.has_bytes_within(Duration::from_millis(20))
+        });
+        assert_eq!(newcomer.reply().text(), "ok");
+        assert_eq!(connections(&program, "evicted"), 1);
+        // A head that is young or complete in time is served as ever.
+        let mut served = 0;
+        for half in &mut halves {
+            half.send_if_open("\r\n\r\n");
+            served += usize::from(half.try_reply(false).is_ok());
+        }
+        assert_eq!(served, 7);
     }
 }
 

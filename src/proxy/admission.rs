@@ -1,0 +1,48 @@
+//! Admission of connections, before their first byte is read. Networks and limits are those of
+//! [`crate::clients`].
+
+use std::net::{SocketAddr, TcpStream};
+
+use tokio::time::Instant;
+
+use super::settings::BalanceMode;
+use super::worker::Worker;
+use crate::clients::{Admission, ConnectionRefused};
+
+/// A connection that was accepted, and has no session yet.
+pub(super) struct NewClient {
+    pub(super) stream: TcpStream,
+    pub(super) addr: SocketAddr,
+    /// Count of the connection among those of its client; `None` without limits.
+    pub(super) admission: Option<Admission>,
+}
+
+/// Admits a connection of the client at `addr`. `None` means that the connection is to be closed;
+/// the refusal is counted and logged.
+pub(super) fn admit(worker: &Worker, addr: SocketAddr) -> Option<Option<Admission>> {
+    let clients = &worker.settings.clients;
+    let admitted = clients.admit(addr.ip()).and_then(|admission| {
+        // A tunnel that is opened unread counts as a request.
+        match (worker.settings.balance, &admission) {
+            (BalanceMode::Source, Some(of_client)) => clients
+                .take_request(of_client, Instant::now().into())
+                .map_err(|_| ConnectionRefused::TooFast)?,
+            (BalanceMode::Source | BalanceMode::Connection | BalanceMode::Request, _) => {}
+        }
+        Ok(admission)
+    });
+    let refused = match admitted {
+        Ok(admission) => return Some(admission),
+        Err(refused) => refused,
+    };
+    let port = worker.port();
+    match refused {
+        ConnectionRefused::Denied => port.clients_denied.add(1),
+        ConnectionRefused::TooMany => port.clients_over_connections.add(1),
+        ConnectionRefused::TooFast => port.clients_over_rate.add(1),
+    }
+    if clients.log_interval.is_due() {
+        tracing::warn!("connection from {addr} closed: {refused}");
+    }
+    None
+}
