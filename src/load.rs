@@ -12,10 +12,14 @@
 //! of all others.
 
 mod bound;
+mod error_guard;
 mod seat_input;
 mod slow_guard;
 
 pub use bound::{LoadBound, ParseLoadBoundError};
+pub use error_guard::{
+    EjectionRule, ErrorEvidence, ErrorVerdict, ErrorWatch, ParseEjectionRuleError,
+};
 pub use seat_input::SeatInput;
 pub use slow_guard::{GuardVerdict, Relief, ReplyOutcome};
 

@@ -52,8 +52,12 @@ pub struct WorkerCounters {
     pub truncated: Counter,
     /// `true` while the worker avoids the replica because it is slow.
     pub slow: AtomicBool,
+    /// `true` while the worker avoids the replica because it answers with server errors.
+    pub ejected: AtomicBool,
     /// `true` if the replica was at its bound when the worker last merged the loads.
     pub full: AtomicBool,
+    /// Times that the worker began to avoid the replica for its errors.
+    pub ejections: Counter,
     retries: [Counter; Retry::ALL.len()],
     /// Requests that another replica served, because this one was not up, or had refused or lost
     /// them.
@@ -81,16 +85,19 @@ pub enum Retry {
     Lost,
     /// The replica was declared suspect or dead while its reply was pending.
     Degraded,
+    /// The reply had a status of `--retry-on`.
+    Status,
 }
 
 impl Retry {
     /// All reasons, in the order of their declaration.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Refused,
         Self::ConnectTimeout,
         Self::Stale,
         Self::Lost,
         Self::Degraded,
+        Self::Status,
     ];
 
     /// Returns the reason's label in metrics and statistics.
@@ -102,6 +109,7 @@ impl Retry {
             Self::Stale => "stale",
             Self::Lost => "lost",
             Self::Degraded => "doubted",
+            Self::Status => "status",
         }
     }
 }
@@ -189,6 +197,13 @@ impl ReplicaCounters {
     pub fn is_slow(&self) -> bool {
         let mut counters = self.by_worker.iter();
         counters.any(|counters| counters.slow.load(Ordering::Relaxed))
+    }
+
+    /// Returns `true` if a worker avoids the replica because it answers with server errors.
+    #[must_use]
+    pub fn is_ejected(&self) -> bool {
+        let mut counters = self.by_worker.iter();
+        counters.any(|counters| counters.ejected.load(Ordering::Relaxed))
     }
 
     /// Returns `true` if the replica was at its bound for a worker's last merge of the loads.
@@ -299,7 +314,7 @@ mod tests {
         for reason in Retry::ALL.into_iter().chain([Retry::Lost]) {
             counters.retried(reason);
         }
-        assert_eq!(counters.retries(), [1, 1, 1, 2, 1]);
+        assert_eq!(counters.retries(), [1, 1, 1, 2, 1, 1]);
     }
 
     #[test]

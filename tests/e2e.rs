@@ -35,6 +35,7 @@ mod e2e {
     mod retry;
     mod ring;
     mod ring_switch;
+    mod server_errors;
     mod service_manager;
     mod services;
     mod signals;

@@ -20,7 +20,8 @@ use super::parsers::{
 };
 use super::replicas::ReplicaArgs;
 use crate::access::{HostName, Token};
-use crate::proxy::{BalanceMode, KeyRule, RequestIdKind};
+use crate::load::EjectionRule;
+use crate::proxy::{BalanceMode, KeyRule, RequestIdKind, RetryOn};
 use crate::ring;
 
 /// Clients that may use /rep, /add and /rm on the data port.
@@ -157,6 +158,20 @@ pub struct ServeArgs {
         help = "Number of retries of an idempotent request whose connection was lost"
     )]
     pub retries: u32,
+    #[arg(
+        long,
+        env = "RINGMASTER_RETRY_ON",
+        value_name = "STATUSES",
+        help = "Statuses, such as 502,503,504, for which an idempotent request is sent to another replica; a retry as any other [default: none]"
+    )]
+    pub retry_on: Option<RetryOn>,
+    #[arg(
+        long = "eject-5xx",
+        env = "RINGMASTER_EJECT_5XX",
+        value_name = "N,P%",
+        help = "Avoid a replica after N replies in a row with a status of 5xx, or when P% of its replies in 10 s have one, until a probe is answered well; one of the two is enough [default: never]"
+    )]
+    pub eject_5xx: Option<EjectionRule>,
     #[arg(long, env = "RINGMASTER_CONNECT_TIMEOUT", default_value = "4s", value_parser = positive_duration, help = "Time limit to connect to a replica; the kernel repeats a lost SYN after 1 s and 3 s")]
     pub connect_timeout: Duration,
     #[arg(long, env = "RINGMASTER_HEAD_TIMEOUT", default_value = "10s", value_parser = positive_duration, help = "Time limit from the first byte of a request to the end of its head, and from a new connection to its first byte")]

@@ -131,7 +131,7 @@ impl ServeArgs {
         self.check_ports()?;
         let fixed = matches!(replicas, ReplicaSource::Fixed(_));
         let heartbeat = self.heartbeat.check(fixed)?;
-        let max_head = self.check_max_head()?;
+        let limits = self.limits(self.check_max_head()?);
         let access = AccessPolicy {
             token: self.control_token.clone(),
             hosts: self.control_hosts.as_slice().into(),
@@ -152,30 +152,15 @@ impl ServeArgs {
                 accept_proxy: self.accept_proxy,
                 clients: Arc::new(self.clients.check()?),
                 retries: self.retries,
+                retry_on: self.retry_on.unwrap_or_default(),
+                eject: self.eject_5xx,
                 slow_guard: self.slow_guard,
                 admin,
                 splice: !self.no_splice,
                 via: self.via,
                 // The log's writer does not run yet.
                 access_log: None,
-                limits: proxy::ProxyLimits {
-                    connect_timeout: self.connect_timeout,
-                    head_timeout: self.head_timeout,
-                    body_timeout: self.body_timeout,
-                    reply_timeout: self.reply_timeout,
-                    write_timeout: self.write_timeout,
-                    idle_timeout: self.idle_timeout,
-                    half_close_grace: self.half_close_grace,
-                    tunnel_timeout: self.tunnel_timeout,
-                    drain_timeout: self.drain_timeout,
-                    seat_wait: self.seat_wait,
-                    max_connections: self.max_connections.get(),
-                    max_head,
-                    // Unlimited here; start-up lowers it to what the descriptor limit allows.
-                    pipes_per_worker: 1,
-                    pool_per_seat: self.pool_per_seat,
-                    pool_idle: self.pool_idle,
-                },
+                limits,
             },
             access,
             heartbeat,
@@ -221,6 +206,27 @@ impl ServeArgs {
             return Err("--takeover needs the port of the one that serves (--control)".to_owned());
         }
         Ok(())
+    }
+
+    fn limits(&self, max_head: usize) -> proxy::ProxyLimits {
+        proxy::ProxyLimits {
+            connect_timeout: self.connect_timeout,
+            head_timeout: self.head_timeout,
+            body_timeout: self.body_timeout,
+            reply_timeout: self.reply_timeout,
+            write_timeout: self.write_timeout,
+            idle_timeout: self.idle_timeout,
+            half_close_grace: self.half_close_grace,
+            tunnel_timeout: self.tunnel_timeout,
+            drain_timeout: self.drain_timeout,
+            seat_wait: self.seat_wait,
+            max_connections: self.max_connections.get(),
+            max_head,
+            // Unlimited here; start-up lowers it to what the descriptor limit allows.
+            pipes_per_worker: 1,
+            pool_per_seat: self.pool_per_seat,
+            pool_idle: self.pool_idle,
+        }
     }
 
     /// Access policy of the admin paths on the data port; `None`: the paths belong to the replicas.

@@ -65,6 +65,11 @@ impl<'a> Candidate<'a> {
         self.member.is_some_and(suspect)
     }
 
+    fn is_ejected(self) -> bool {
+        let ejected = |member: &Member| member.counters.is_ejected();
+        self.member.is_some_and(ejected)
+    }
+
     fn is_slow(self) -> bool {
         self.member.is_some_and(|member| member.counters.is_slow())
     }
@@ -130,7 +135,10 @@ fn serving<'a>(candidates: &[Candidate<'a>]) -> Option<(Candidate<'a>, Reason<'a
     let home = *candidates.first()?;
     let accepting = || {
         let candidates = candidates.iter().copied();
-        candidates.filter(|candidate| candidate.accepts_requests())
+        let all = candidates.filter(|candidate| candidate.accepts_requests());
+        // An ejected replica serves only if there is no other.
+        let some = all.clone().any(|candidate| !candidate.is_ejected());
+        all.filter(move |candidate| !(some && candidate.is_ejected()))
     };
     let away = Reason::State(seat_state(home.member));
     let Some(first) = accepting().next() else {
@@ -241,6 +249,14 @@ mod tests {
             .store(true, Ordering::Relaxed);
     }
 
+    fn ejected(member: &Member) {
+        member
+            .counters
+            .worker(1)
+            .ejected
+            .store(true, Ordering::Relaxed);
+    }
+
     fn full(member: &Member) {
         member
             .counters
@@ -277,6 +293,8 @@ mod tests {
         };
         assert_eq!(served(second_is_full), at(2, "guard"));
         assert_eq!(served(|all| all.iter().for_each(slow)), at(0, "home"));
+        assert_eq!(served(|all| ejected(&all[0])), at(1, "ejected"));
+        assert_eq!(served(|all| all.iter().for_each(ejected)), at(0, "home"));
         let suspects = |all: &mut [Member]| {
             all.iter_mut()
                 .for_each(|member| member.health = Health::Suspect);

@@ -52,6 +52,7 @@ pub(super) async fn run(
     progress.awaiting_continue.set(request.expects);
     progress.repeatable.set(chances.repeatable);
     progress.on_silence.set(chances.silence);
+    progress.status_leaves.set(chances.status_leaves);
     // Without a request body nothing is read from the client, so its socket need not be registered
     // with the event loop.
     let (from_client, to_client) = if request.outgoing.body.is_complete() {

@@ -128,6 +128,7 @@ pub(super) fn fail_permanently(
         ResponseError::ClientGone
         | ResponseError::Lost
         | ResponseError::Degraded
+        | ResponseError::Unwelcome
         | ResponseError::Stale => {
             stats.ended.set(Some(TerminatedBy::ByClient));
             Ok(Disposition::Close)

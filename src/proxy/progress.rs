@@ -23,6 +23,8 @@ pub(super) struct ExchangeProgress {
     pub(super) response_started: Cell<bool>,
     /// `true` if the request may be retried should this attempt be lost.
     pub(super) repeatable: Cell<bool>,
+    /// `true` if another replica may answer in place of a status of `--retry-on`.
+    pub(super) status_leaves: Cell<bool>,
     /// Reaction of the request if the replica falls silent.
     pub(super) on_silence: Cell<OnSilence>,
     /// Time at which sending ended, with or without success.
@@ -43,6 +45,7 @@ impl ExchangeProgress {
     /// Records that a part of the request is no longer buffered.
     pub(super) fn give_up_replay(&self) {
         self.repeatable.set(false);
+        self.status_leaves.set(false);
         if self.on_silence.get() == OnSilence::Leaves {
             self.on_silence.set(OnSilence::Stays);
         }

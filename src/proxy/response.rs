@@ -9,6 +9,7 @@ use bytes::Buf;
 use tokio::time::Instant;
 
 use super::buffer_pool::BufferSize;
+use super::ejection;
 use super::interim::InterimRate;
 use super::response_state::{Response, ResponseError, ResponseOutcome};
 use super::rewrite::{self, HeadEnding, ResponseMeta};
@@ -38,8 +39,10 @@ impl Response<'_> {
 
     async fn deliver(&mut self) -> Result<ResponseOutcome, ResponseError> {
         let mut meta = self.read_final_head().await?;
-        let now = Instant::now();
-        self.stats.reply_head(self.in_flight, meta.status, now);
+        self.head_came(meta.status);
+        if self.is_unwelcome(meta.status) {
+            return Err(ResponseError::Unwelcome);
+        }
         if meta.status == 101 {
             return self.upgrade(&meta).await;
         }
@@ -69,6 +72,20 @@ impl Response<'_> {
             keep,
             private,
         })
+    }
+
+    /// Records the head of the final reply.
+    fn head_came(&self, status: u16) {
+        let now = Instant::now();
+        self.stats.reply_head(self.in_flight, status, now);
+        ejection::record_reply(self.worker, self.in_flight.upstream(), status, now);
+    }
+
+    /// Returns `true` if another replica is asked in place of passing a reply with this status on.
+    fn is_unwelcome(&self, status: u16) -> bool {
+        self.progress.status_leaves.get()
+            && self.worker.settings.retry_on.contains(status)
+            && self.worker.allows_retry()
     }
 
     /// Reads up to the final head and relays interim replies.

@@ -32,6 +32,9 @@ pub(super) enum ResponseError {
     /// The server had dropped a kept connection before it read the request. The client has seen
     /// nothing.
     Stale,
+    /// The reply has a status of `--retry-on`, and another replica may answer. The client has seen
+    /// nothing.
+    Unwelcome,
     /// The reply timed out before the client saw any part of it.
     TimedOut,
     /// The reply must not be relayed, for this reason.

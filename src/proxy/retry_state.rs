@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use super::access_record::RouteReason;
 use super::attempted::Attempted;
 use super::in_flight::InFlight;
 use super::progress::OnSilence;
@@ -39,6 +40,8 @@ pub(super) struct RetryChances {
     /// `true` if the request may be retried after a lost connection.
     pub(super) repeatable: bool,
     pub(super) silence: OnSilence,
+    /// `true` if another replica may answer in place of a status of `--retry-on`.
+    pub(super) status_leaves: bool,
 }
 
 /// Reason why a lost request is not retried.
@@ -83,7 +86,41 @@ impl RetryState {
                 false if again && left => OnSilence::Leaves,
                 false => OnSilence::Stays,
             },
+            status_leaves: again && left && self.status_leaves(worker, in_flight),
         }
+    }
+
+    /// Returns `true` if an untried replica could answer a request in place of this one.
+    fn status_leaves(&self, worker: &Worker, in_flight: &InFlight) -> bool {
+        let own = in_flight.upstream().id;
+        let is_other = |id| id != own && !self.attempted.contains(id);
+        !worker.settings.retry_on.is_empty()
+            && in_flight.reason != RouteReason::Private
+            && (worker.view().upstreams.iter())
+                .any(|other| is_other(other.id) && other.accepts_requests())
+    }
+
+    /// Records a reply with a status of `--retry-on`, of which the client has seen nothing. The
+    /// request is sent to another replica.
+    ///
+    /// # Errors
+    /// The reason why it is not.
+    pub(super) fn record_status(
+        &mut self,
+        worker: &Worker,
+        request: &mut ProxiedRequest,
+        in_flight: &InFlight,
+    ) -> Result<(), RetryDenied> {
+        worker.take_retry().map_err(RetryDenied::OverBudget)?;
+        let upstream = in_flight.upstream();
+        // The replica has answered, so it is not among those that the request may have killed.
+        self.attempted.lost.push(upstream.id);
+        self.attempted.mark_failed(upstream);
+        self.retries += 1;
+        self.reroutes += 1;
+        request.outgoing.rewind();
+        upstream.counters().retried(Retry::Status);
+        Ok(())
     }
 
     /// Returns `true` if the request may be given to this replica. A third one is refused.

@@ -189,17 +189,21 @@ fn choose(
     attempted: &Attempted,
     now: Instant,
 ) -> Choice {
-    let Some(home) = view.roster.ring.owner(key) else {
+    let Some(owner) = view.roster.ring.owner(key) else {
         return Choice::Empty;
     };
-    let up = |at: usize| {
+    let untried = |at: usize| {
         let upstream = &view.upstreams[at];
         upstream.accepts_requests() && !attempted.contains(upstream.id)
     };
-    let at_home = view.roster.position(home).filter(|at| up(*at));
-    let Some(first) = at_home.or_else(|| first_up(view, key, up)) else {
+    let up = |at: usize| untried(at) && !view.upstreams[at].errors.is_avoided(now);
+    let home = view.roster.position(owner).filter(|at| untried(*at));
+    let first = home.filter(|at| up(*at));
+    let first = first.or_else(|| first_up(view, key, up));
+    // An ejected replica is better than none.
+    let Some(first) = first.or_else(|| first_up(view, key, untried)) else {
         let suspect = first_suspect(view, key, attempted);
-        let reason = if suspect.is_some_and(|(seat, _)| seat == home) {
+        let reason = if suspect.is_some_and(|(seat, _)| seat == owner) {
             RouteReason::Home
         } else {
             RouteReason::FailedOver
@@ -208,8 +212,10 @@ fn choose(
         return suspect.map_or(Choice::Wait, serve);
     };
     let serve = |at: usize, away: RouteReason| {
-        let reason = match at_home {
+        let reason = match home {
             Some(home) if home == at => RouteReason::Home,
+            // It is ejected.
+            Some(home) if !up(home) => RouteReason::Diverted,
             Some(_) => away,
             None => RouteReason::FailedOver,
         };

@@ -9,8 +9,10 @@ use ipnet::IpNet;
 
 use super::access_record::AccessLogHandle;
 use super::key::KeyRule;
+use super::retry_on::RetryOn;
 use crate::access::AccessPolicy;
 use crate::clients::ClientPolicy;
+use crate::load::EjectionRule;
 
 /// Settings of the data port, the same for all workers.
 #[derive(Debug)]
@@ -25,6 +27,10 @@ pub struct ProxySettings {
     pub clients: Arc<ClientPolicy>,
     /// Maximum number of retries of a lost request.
     pub retries: u32,
+    /// Statuses for which an idempotent request is sent to another replica.
+    pub retry_on: RetryOn,
+    /// Rule by which a replica that answers with errors is avoided; `None` avoids none.
+    pub eject: Option<EjectionRule>,
     /// `true` if requests avoid a replica that is slow compared with the others.
     pub slow_guard: bool,
     /// Access rules of the admin paths on this port; `None` makes them ordinary paths.

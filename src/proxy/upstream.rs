@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::local_notify::{LocalNotify, Waiter};
 use super::private_slots::PrivateSlots;
+use super::upstream_errors::UpstreamErrors;
 use crate::load::{self, LoadView, Relief, ReplyOutcome};
 use crate::metrics::{ReplicaCounters, WorkerCounters};
 use crate::ring::Seat;
@@ -49,6 +50,8 @@ pub(super) struct Upstream {
     degraded: LocalNotify,
     /// Wakes the requests that the slow guard holds back.
     relief: LocalNotify,
+    /// Server errors, if any.
+    pub(super) errors: UpstreamErrors,
 }
 
 /// Requirement of a request on a kept connection.
@@ -89,6 +92,7 @@ impl Upstream {
             retired: Cell::new(false),
             degraded: LocalNotify::default(),
             relief: LocalNotify::default(),
+            errors: UpstreamErrors::default(),
         }
     }
 
@@ -211,6 +215,7 @@ impl Upstream {
     /// due to be read.
     pub(super) fn record_choice(&self, now: Instant) -> bool {
         self.chosen_at.set(now);
+        self.errors.record_sent(now);
         let mut load = self.load.borrow_mut();
         load.record_choice(self.index.get(), now.into_std())
     }

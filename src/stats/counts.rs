@@ -15,7 +15,7 @@ pub struct SeatCounts {
     pub requests: u64,
     /// Requests of these whose home was at its bound.
     pub spilled: u64,
-    /// Requests of these whose home was slow.
+    /// Requests of these whose home was slow or ejected.
     pub diverted: u64,
     /// Requests of these whose home was not up, or had failed them.
     pub failed_over: u64,
@@ -34,6 +34,8 @@ pub struct SeatCounts {
     /// Requests that another replica served, because the one here was not up, or had refused or
     /// lost them.
     pub saved: u64,
+    /// Times that a worker ejected the replica for its errors.
+    pub ejections: u64,
     /// Requests in progress.
     pub in_flight: u64,
     /// Requests in progress that wait for a reply head.
@@ -67,6 +69,7 @@ impl SeatCounts {
             add_all(&mut self.replies, worker.replies.get());
             add_all(&mut self.retries, worker.retries());
             self.saved += worker.saved.get();
+            self.ejections += worker.ejections.get();
             self.from_client += worker.from_client.get();
             self.to_client += worker.to_client.get();
             self.truncated += worker.truncated.get();
@@ -96,6 +99,7 @@ impl SeatCounts {
         add_all(&mut self.replies, other.replies);
         add_all(&mut self.retries, other.retries);
         self.saved += other.saved;
+        self.ejections += other.ejections;
         self.from_client += other.from_client;
         self.to_client += other.to_client;
         self.truncated += other.truncated;
@@ -256,7 +260,7 @@ mod tests {
         counts.add_replica(&counters);
         assert_eq!((counts.requests, counts.home()), (12, 2));
         assert_eq!(counts.replies, [0, 2, 0, 0, 0]);
-        assert_eq!(counts.retries, [0, 0, 0, 2, 0]);
+        assert_eq!(counts.retries, [0, 0, 0, 2, 0, 0]);
         assert_eq!(counts.saved, 2);
         assert_eq!((counts.to_client, counts.in_flight), (20, 2));
         assert_eq!(counts.first_byte.sum(), Duration::from_millis(6));

@@ -120,7 +120,7 @@ function showCounts(stats) {
 const idleSeats = (rows) => new Set(rows.filter(({ idle }) => idle).map(({ seat }) => seat));
 
 const IDLE = new Set(["down", "silent", "empty", "waiting", "drained"]);
-const SERVING = new Set(["up", "slow", "suspect", "silent", "down"]);
+const SERVING = new Set(["up", "slow", "ejected", "suspect", "silent", "down"]);
 
 /** Returns the orders that are possible in this state. A fixed engine starts and stops nothing. */
 function orders(state, engine) {
@@ -141,7 +141,7 @@ function tableRows(stats, replicas) {
   const seated = stats.seats.map((seat) => {
     const more = detailsOf(seat);
     const name = seat.name ?? more?.name;
-    // Only the counts show that a replica is slow.
+    // Only the counts show that a replica is slow or ejected.
     const state = more && more.state !== "up" ? more.state : seat.state;
     return {
       key: `seat ${seat.seat}`, seat: seat.seat, name, address: seat.address, engineId: more?.engine_id,

@@ -135,7 +135,7 @@ fn states(families: &mut Families, context: &ControlContext) {
 
 fn requests(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
     let help = "Requests given to the replica in a seat, by how they came there: home (the ring names it), \
-                spilled (their home was at its bound), diverted (it was slow), failed_over (it was not up, or had \
+                spilled (their home was at its bound), diverted (it was slow or ejected), failed_over (it was not up, or had \
                 failed them) or private (the client has authenticated its connection there by NTLM or Negotiate).";
     let ways = |counts: &SeatCounts| {
         [
@@ -160,6 +160,10 @@ fn requests(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
     let help = "Number of requests that another replica answered, because the one in the seat was not up, refused or lost them.";
     let saved = by_seat(seats, |counts| counts.saved);
     families.counter("saved_requests_total", help, saved);
+    let help =
+        "Number of times that a worker ejected the replica in a seat for its errors (--eject-5xx).";
+    let ejections = by_seat(seats, |counts| counts.ejections);
+    families.counter("ejections_total", help, ejections);
     let help = "Number of replies that broke off after a part had been sent to the client.";
     let truncated = by_seat(seats, |counts| counts.truncated);
     families.counter("truncated_replies_total", help, truncated);

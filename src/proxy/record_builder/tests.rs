@@ -123,7 +123,7 @@ fn the_party_that_ended_a_request_is_logged() {
     assert_eq!(worker.view().upstreams[0].counters().truncated.get(), 1);
     let (worker, _) = serve(Some(log), "", REQUEST);
     // A request that must not be sent twice is not retried.
-    assert_eq!(worker.view().upstreams[0].counters().retries(), [0; 5]);
+    assert_eq!(worker.view().upstreams[0].counters().retries(), [0; 6]);
     let ends = drain(&mut reader).into_iter().map(|r| (r.status, r.ended));
     let expected = [(200, TerminatedBy::ByReplica), (502, TerminatedBy::ByUs)];
     assert_eq!(ends.collect::<Vec<_>>(), expected);

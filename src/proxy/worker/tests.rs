@@ -42,6 +42,8 @@ impl Worker {
             accept_proxy: Vec::new(),
             clients: Arc::default(),
             retries: 2,
+            retry_on: Default::default(),
+            eject: None,
             slow_guard: true,
             admin: None,
             splice: true,

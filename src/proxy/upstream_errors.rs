@@ -1,0 +1,40 @@
+//! Server errors of one replica as one worker observes them. A replica without an error costs
+//! nothing but the check for one.
+
+use std::cell::{RefCell, RefMut};
+
+use tokio::time::Instant;
+
+use crate::load::ErrorWatch;
+
+/// Errors of one replica, and its ejection.
+#[derive(Debug, Default)]
+pub(super) struct UpstreamErrors(RefCell<Option<Box<ErrorWatch>>>);
+
+impl UpstreamErrors {
+    /// Returns the observation; `None` before the first error. Do not hold it across an await.
+    pub(super) fn watch(&self) -> RefMut<'_, Option<Box<ErrorWatch>>> {
+        self.0.borrow_mut()
+    }
+
+    /// Returns `true` while the replica is ejected.
+    pub(super) fn is_ejected(&self) -> bool {
+        let watch = self.0.borrow();
+        watch.as_ref().is_some_and(|watch| watch.is_ejected())
+    }
+
+    /// Returns `true` if requests go elsewhere now.
+    pub(super) fn is_avoided(&self, now: Instant) -> bool {
+        let watch = self.0.borrow();
+        watch
+            .as_ref()
+            .is_some_and(|watch| watch.is_avoided(now.into_std()))
+    }
+
+    /// Records that the replica gets a request.
+    pub(super) fn record_sent(&self, now: Instant) {
+        if let Some(watch) = &mut *self.0.borrow_mut() {
+            watch.record_sent(now.into_std());
+        }
+    }
+}

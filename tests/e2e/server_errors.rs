@@ -1,0 +1,185 @@
+//! Replicas that answer with server errors: `--retry-on` asks another replica, and `--eject-5xx`
+//! avoids them until they answer well.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::ring::with_id;
+use crate::support::{Backend, Client, Ringmaster, TEST_TIMEOUT, eventually, exchange};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy";
+/// On the classic ring this ID is at home in seat 1.
+const AT_SEAT_1: u64 = 100_000;
+
+/// A backend that answers 503 while the switch is on.
+fn switched(is_busy: &Arc<AtomicBool>) -> Backend {
+    let is_busy = Arc::clone(is_busy);
+    Backend::scripted(move |mut conversation| {
+        loop {
+            conversation.request()?;
+            let reply = match is_busy.load(Ordering::SeqCst) {
+                true => BUSY,
+                false => OK,
+            };
+            conversation.wire.write(reply)?;
+        }
+    })
+}
+
+/// Three backends, of which those with these numbers are busy, and the balancer before them.
+struct Fixture {
+    program: Ringmaster,
+    backends: Vec<Backend>,
+    is_busy: Arc<AtomicBool>,
+}
+
+impl Fixture {
+    fn start(count: usize, busy: &[usize], flags: &[&str]) -> Self {
+        let is_busy = Arc::new(AtomicBool::new(true));
+        let never = Arc::default();
+        let backends: Vec<Backend> = (1..=count)
+            .map(|n| switched(if busy.contains(&n) { &is_busy } else { &never }))
+            .collect();
+        let names: Vec<String> = (1..)
+            .zip(&backends)
+            .map(|(n, backend)| format!("--backend=S{n}={}", backend.addr))
+            .collect();
+        let mut args: Vec<&str> = names.iter().map(String::as_str).collect();
+        args.extend(["--ring", "classic", "--workers", "1"]);
+        args.extend(["--heartbeat-interval", "0s"]);
+        args.extend(flags);
+        Self {
+            program: Ringmaster::start(&args),
+            backends,
+            is_busy,
+        }
+    }
+
+    /// Returns the number of requests that each backend has had.
+    fn asked(&self) -> Vec<usize> {
+        let backends = self.backends.iter();
+        backends.map(|backend| backend.requests().len()).collect()
+    }
+
+    fn metrics(&self) -> String {
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        exchange(self.program.control, request).text()
+    }
+}
+
+/// Returns the status of a request that must not be sent twice, whose home is seat 1.
+fn posted(client: &mut Client) -> u16 {
+    let request = with_id(AT_SEAT_1).replacen("GET", "POST", 1);
+    let request = request.replacen("\r\n", "\r\nContent-Length: 0\r\n", 1);
+    client.ask(request).status()
+}
+
+#[test]
+fn a_status_of_the_list_leads_to_another_replica() {
+    let fixture = Fixture::start(3, &[1], &["--retry-on", "502,503"]);
+    let mut client = fixture.program.client();
+    assert_eq!(client.ask(with_id(AT_SEAT_1)).text(), "ok");
+    // A body is sent again as well.
+    let put = with_id(AT_SEAT_1).replacen("GET", "PUT", 1);
+    let put = put.replacen("\r\n", "\r\nContent-Length: 3\r\n", 1) + "abc";
+    assert_eq!(client.ask(put).text(), "ok");
+    let bodies = fixture.backends.iter().flat_map(|backend| {
+        let last = backend.requests().pop();
+        last.map(|request| request.text())
+    });
+    assert_eq!(bodies.filter(|body| body == "abc").count(), 2);
+    let metrics = fixture.metrics();
+    let counted = "ringmaster_retries_total{seat=\"1\",reason=\"status\"} 2";
+    assert!(metrics.contains(counted), "{metrics}");
+    // A POST may have had its effect.
+    assert_eq!(posted(&mut client), 503);
+    let without = Fixture::start(3, &[1], &["--retry-on", "502"]);
+    assert_eq!(
+        without.program.client().ask(with_id(AT_SEAT_1)).text(),
+        "busy"
+    );
+}
+
+#[test]
+fn the_last_reply_is_passed_on_when_every_replica_gives_that_status() {
+    let fixture = Fixture::start(3, &[1, 2, 3], &["--retry-on", "503", "--retries", "5"]);
+    let mut client = fixture.program.client();
+    let reply = client.ask(with_id(AT_SEAT_1));
+    assert_eq!((reply.status(), reply.text().as_str()), (503, "busy"));
+    assert_eq!(fixture.asked(), [1, 1, 1]);
+    let fewer = Fixture::start(3, &[1, 2, 3], &["--retry-on", "503", "--retries", "1"]);
+    assert_eq!(fewer.program.client().ask(with_id(AT_SEAT_1)).status(), 503);
+    assert_eq!(fewer.asked().iter().sum::<usize>(), 2);
+}
+
+#[test]
+fn a_replica_is_ejected_after_its_errors_in_a_row_and_returns_by_a_probe() {
+    let fixture = Fixture::start(3, &[1], &["--eject-5xx", "3"]);
+    let (program, mut client) = (&fixture.program, fixture.program.client());
+    for _ in 0..3 {
+        assert_eq!(posted(&mut client), 503);
+    }
+    program.expect_log("seat 1 is ejected (--eject-5xx): 3 replies in a row were 5xx");
+    assert_eq!(posted(&mut client), 200);
+    assert!(program.command("stats").contains(" ejected "));
+    let answer = program.command(&format!("where {AT_SEAT_1}"));
+    assert!(answer.contains(": S1 is ejected"), "{answer}");
+    let metrics = fixture.metrics();
+    assert!(
+        metrics.contains("ringmaster_ejections_total{seat=\"1\"} 1"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("replica_state{seat=\"1\",state=\"ejected\"} 1"),
+        "{metrics}"
+    );
+    // A probe that fails costs one request and prolongs the ejection.
+    eventually(TEST_TIMEOUT, "a probe", || posted(&mut client) == 503);
+    program.expect_log("seat 1 stays ejected for 2 s: a probe was answered with 503");
+    assert_eq!(posted(&mut client), 200);
+    fixture.is_busy.store(false, Ordering::SeqCst);
+    let before = fixture.asked()[0];
+    eventually(TEST_TIMEOUT, "its return", || {
+        assert_eq!(posted(&mut client), 200);
+        fixture.asked()[0] > before
+    });
+    program.expect_log("seat 1 answers without errors; its keys return");
+    let answer = program.command(&format!("where {AT_SEAT_1}"));
+    assert!(answer.contains("serves seat 1 S1\n"), "{answer}");
+}
+
+#[test]
+fn at_most_half_of_the_replicas_are_ejected() {
+    let fixture = Fixture::start(2, &[1, 2], &["--eject-5xx", "2"]);
+    let mut client = fixture.program.client();
+    for _ in 0..6 {
+        assert_eq!(posted(&mut client), 503);
+    }
+    fixture
+        .program
+        .expect_log("is not ejected, because half of the replicas are");
+    let log = fixture.program.log();
+    assert_eq!(log.matches("is ejected (--eject-5xx)").count(), 1, "{log}");
+    assert_eq!(
+        log.matches("is not ejected, because half").count(),
+        1,
+        "{log}"
+    );
+    let alone = Fixture::start(1, &[1], &["--eject-5xx", "1"]);
+    assert_eq!(posted(&mut alone.program.client()), 503);
+    alone
+        .program
+        .expect_log("seat 1 is not ejected, because half");
+}
+
+#[test]
+fn one_of_three_that_fails_every_request_costs_none_that_may_be_repeated() {
+    let flags = ["--eject-5xx", "5,50%", "--retry-on", "502,503,504"];
+    let fixture = Fixture::start(3, &[1], &flags);
+    let mut client = fixture.program.client();
+    let failed = (0..3_000).filter(|id| client.ask(with_id(100_000 + id)).status() != 200);
+    assert_eq!(failed.count(), 0);
+    // Without the flags a third would fail.
+    assert!(fixture.asked()[0] < 30, "{:?}", fixture.asked());
+}
