@@ -6,17 +6,20 @@
 //! its state is shown only while it is on the ring.
 
 mod exposition;
+mod port;
 mod process;
+mod samples;
 
 use std::time::{Instant, UNIX_EPOCH};
 
-use self::exposition::{Families, MetricLabels};
+use self::exposition::Families;
+use self::samples::{by_seat, by_seat_and, classes, seat_label, unlabelled};
 use super::context::ControlContext;
 use super::seat_state::{SEAT_STATES, seat_state};
 use crate::fleet::RolloutStage;
 use crate::metrics::{HistogramSnapshot, Retry};
 use crate::ring::Seat;
-use crate::stats::{FleetCountsSnapshot, PortCounts, SeatCounts};
+use crate::stats::{FleetCountsSnapshot, SeatCounts};
 
 pub(super) use self::exposition::MEDIA_TYPE;
 
@@ -54,54 +57,8 @@ fn render(context: &ControlContext, now: Instant) -> Result<String, String> {
     requests(&mut families, &seats);
     times(&mut families, &seats);
     life_counters(&mut families, &seats, &counters.fleet);
-    port(&mut families, &counters.port);
+    port::add(&mut families, &counters.port);
     families.text()
-}
-
-fn unlabelled<T>(value: T) -> [(MetricLabels, T); 1] {
-    [(MetricLabels::new(), value)]
-}
-
-fn seat_label(seat: Seat) -> (&'static str, String) {
-    ("seat", seat.to_string())
-}
-
-/// Returns a sample for each seat.
-fn by_seat<'a, T: 'a>(
-    seats: &'a [(Seat, SeatCounts)],
-    value: impl Fn(&SeatCounts) -> T + 'a,
-) -> impl Iterator<Item = (MetricLabels, T)> + 'a {
-    let sample = move |(at, counts): &(Seat, SeatCounts)| (vec![seat_label(*at)], value(counts));
-    seats.iter().map(sample)
-}
-
-/// Returns a sample for each seat and each of its `values`. The label `name` distinguishes the
-/// values.
-fn by_seat_and<'a, const N: usize>(
-    seats: &'a [(Seat, SeatCounts)],
-    name: &'static str,
-    values: impl Fn(&SeatCounts) -> [(&'static str, u64); N] + 'a,
-) -> impl Iterator<Item = (MetricLabels, u64)> + 'a {
-    seats.iter().flat_map(move |(at, counts)| {
-        let labels = |value: &str| vec![seat_label(*at), (name, value.to_owned())];
-        values(counts).map(|(value, count)| (labels(value), count))
-    })
-}
-
-fn classes(counts: [u64; 5]) -> [(&'static str, u64); 5] {
-    let [one, two, three, four, five] = counts;
-    [
-        ("1xx", one),
-        ("2xx", two),
-        ("3xx", three),
-        ("4xx", four),
-        ("5xx", five),
-    ]
-}
-
-fn by_class(counts: [u64; 5]) -> impl Iterator<Item = (MetricLabels, u64)> {
-    let labelled = |(class, count): (&str, u64)| (vec![("class", class.to_owned())], count);
-    classes(counts).into_iter().map(labelled)
 }
 
 fn about(families: &mut Families, context: &ControlContext, fleet: &FleetCountsSnapshot) {
@@ -253,43 +210,4 @@ fn life_counters(
         &DURATION_BUCKETS,
         unlabelled(fleet.spawns),
     );
-}
-
-fn port(families: &mut Families, port: &PortCounts) {
-    let help = "Number of open client connections.";
-    families.gauge("connections_open", help, unlabelled(port.open as f64));
-    let help = "Maximum number of open client connections.";
-    families.gauge("connections_limit", help, unlabelled(port.limit as f64));
-    let mut count = |name, help, count| families.counter(name, help, unlabelled(count));
-    let help = "Number of idle client connections that were closed for new ones, at the limit.";
-    count("connections_evicted_total", help, port.evicted);
-    let help = "Number of client connections that were reset because no replica could be reached, with --balance source.";
-    count("connections_unserved_total", help, port.unserved);
-    let help = "Number of connections of proxies that were closed, because their PROXY header was missing, malformed or late.";
-    count(
-        "proxy_headers_refused_total",
-        help,
-        port.proxy_headers_refused,
-    );
-    let help = "Number of client connections that were accepted.";
-    count("connections_accepted_total", help, port.accepted);
-    let help =
-        "Number of lost requests that were not sent again, because the retry budget was spent.";
-    count("retries_denied_total", help, port.retries_denied);
-    let help = "Number of requests that got their connection to a replica from a pool.";
-    count("pool_hits_total", help, port.pool_hits);
-    let help = "Number of requests for which a connection to a replica was opened.";
-    count("pool_misses_total", help, port.pool_misses);
-    let help = "Size of the bodies and tunnels that were moved by splice(2), in bytes.";
-    count("spliced_bytes_total", help, port.spliced);
-    let help = "Number of large pieces that were copied, because no pipe was free or the sockets do not support splice(2).";
-    count("splice_fallbacks_total", help, port.splice_fallbacks);
-    let help = "Number of lines that were written to the access log.";
-    count("access_log_lines_total", help, port.log_written);
-    let help = "Number of lines of the access log that were lost, because the writer fell behind or failed.";
-    count("access_log_lost_total", help, port.log_lost);
-    let help = "Number of requests refused as malformed, by the class of the reply's status.";
-    families.counter("refused_requests_total", help, by_class(port.refused));
-    let help = "Number of replies by the balancer itself, without those to malformed requests, by status class.";
-    families.counter("own_replies_total", help, by_class(port.own_replies));
 }
