@@ -93,7 +93,7 @@ pub struct ServeArgs {
         long,
         env = "RINGMASTER_BALANCE",
         default_value = "request",
-        help = "Unit of balancing: each request, each connection, or each source address"
+        help = "Unit of balancing: each request, each connection, each source address, or each TLS server name (sni)"
     )]
     pub balance: BalanceMode,
     #[arg(

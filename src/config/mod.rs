@@ -218,7 +218,7 @@ impl ServeArgs {
 
     /// Access policy of the admin paths on the data port; `None`: the paths belong to the replicas.
     fn data_port_access(&self, fixed: bool, access: &AccessPolicy) -> Option<AccessPolicy> {
-        if self.balance == BalanceMode::Source {
+        if !self.balance.reads_requests() {
             return None;
         }
         let others = fixed || self.replicas.are_foreign();
@@ -244,27 +244,34 @@ impl ServeArgs {
         Ok(max_head)
     }
 
-    // With `--balance source` no request is parsed, so flags that depend on one are refused.
+    // With `--balance source` or `sni` no request is parsed, so flags that depend on one are
+    // refused.
     fn check_balance(&self) -> Result<(), String> {
         if self.via.is_some() && self.balance != BalanceMode::Request {
             return Err(
                 "--via goes with --balance request: otherwise no head is written here".to_owned(),
             );
         }
-        if self.balance != BalanceMode::Source {
+        let balance = self.balance;
+        if balance.reads_requests() {
             return Ok(());
         }
         if !matches!(self.data_port_admin, None | Some(DataPortAdmin::Off)) {
-            return Err(
-                "--balance source goes with --data-port-admin off: no path is read".to_owned(),
-            );
+            return Err(format!(
+                "--balance {balance} goes with --data-port-admin off: no path is read"
+            ));
         }
         let key = self.key.to_string();
-        if [parsers::DEFAULT_KEY, "source"].contains(&key.as_str()) {
+        let source = match balance {
+            BalanceMode::Sni => "the server name",
+            _ if key == "source" => return Ok(()),
+            _ => "the client's address",
+        };
+        if key == parsers::DEFAULT_KEY {
             return Ok(());
         }
         Err(format!(
-            "--key {key} does not go with --balance source: the client's address is the key"
+            "--key {key} does not go with --balance {balance}: {source} is the key"
         ))
     }
 }

@@ -35,6 +35,9 @@ pub struct WorkerPortCounters {
     /// Connections of proxies that were closed, because their PROXY header was missing, malformed
     /// or late.
     pub proxy_headers_refused: Counter,
+    /// Connections that were closed, because their ClientHello was missing, malformed, too long or
+    /// late.
+    pub client_hellos_refused: Counter,
     /// Request heads that were refused, by status class.
     pub refused: StatusClasses,
     /// Locally generated replies other than these refusals.

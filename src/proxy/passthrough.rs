@@ -1,5 +1,6 @@
 //! Connections that go to one replica as a whole. With `--balance connection` the head of the first
 //! request decides. With `--balance source` the client's address decides, and nothing is parsed.
+//! With `--balance sni` the server name of TLS decides.
 //!
 //! Until a replica has accepted bytes, the next seat can take over. From then on the bytes are
 //! relayed without inspection, nothing is resent, and an abnormal close on one side becomes a reset
@@ -94,9 +95,9 @@ pub(super) async fn by_head(
     }
 }
 
-/// Serves a connection by its client's address alone.
-pub(super) async fn by_source(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
-    let key = source_key(client.addr.ip());
+/// Serves a connection of any protocol by a key that is no part of a request. All of its bytes are
+/// in the inbox.
+pub(super) async fn by_key(worker: &Rc<Worker>, client: &mut Client, key: Key) -> Disposition {
     match connect_any(worker, key, client).await {
         Ok(Some(connected)) => relay(worker, client, key, connected).await,
         Ok(None) => client.client_left(),

@@ -81,11 +81,21 @@ pub enum BalanceMode {
     /// All connections of a client's address go to one replica, whatever their protocol. The server
     /// may speak first, so a listener must not wait for the client's first byte.
     Source,
+    /// A TLS connection goes to the seat of the server name in its ClientHello, undecrypted.
+    Sni,
+}
+
+impl BalanceMode {
+    /// Returns `true` if a connection begins with an HTTP request that is read.
+    #[must_use]
+    pub fn reads_requests(self) -> bool {
+        matches!(self, Self::Request | Self::Connection)
+    }
 }
 
 /// A text that is not a balance mode.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not request, connection or source")]
+#[error("'{0}' is not request, connection, source or sni")]
 pub struct ParseBalanceModeError(String);
 
 impl FromStr for BalanceMode {
@@ -96,6 +106,7 @@ impl FromStr for BalanceMode {
             "request" => Ok(Self::Request),
             "connection" => Ok(Self::Connection),
             "source" => Ok(Self::Source),
+            "sni" => Ok(Self::Sni),
             _ => Err(ParseBalanceModeError(text.to_owned())),
         }
     }
@@ -107,6 +118,7 @@ impl fmt::Display for BalanceMode {
             Self::Request => "request",
             Self::Connection => "connection",
             Self::Source => "source",
+            Self::Sni => "sni",
         })
     }
 }

@@ -65,8 +65,8 @@ pub(super) struct Worker {
     stopping: Cell<Option<Instant>>,
     sessions: Cell<usize>,
     no_sessions: Notify,
-    /// Interval of warnings about PROXY headers.
-    pub(super) proxy_warnings: LogInterval,
+    /// Interval of warnings about connections that are closed for their first bytes.
+    pub(super) refusal_warnings: LogInterval,
 }
 
 impl Worker {
@@ -115,7 +115,7 @@ impl Worker {
             stopping: Cell::new(None),
             sessions: Cell::new(0),
             no_sessions: Notify::new(),
-            proxy_warnings: LogInterval::default(),
+            refusal_warnings: LogInterval::default(),
         }
     }
 

@@ -133,6 +133,8 @@ pub struct PortCounts {
     pub unserved: u64,
     /// Connections of proxies that were closed for want of a right PROXY header.
     pub proxy_headers_refused: u64,
+    /// Connections that were closed for want of a right ClientHello.
+    pub client_hellos_refused: u64,
     /// Request heads that were refused, by status class, 1xx first.
     pub refused: [u64; 5],
     /// Locally generated replies other than these refusals.
@@ -178,6 +180,7 @@ impl PortCounts {
             counts.evicted += worker.evicted.get();
             counts.unserved += worker.unserved.get();
             counts.proxy_headers_refused += worker.proxy_headers_refused.get();
+            counts.client_hellos_refused += worker.client_hellos_refused.get();
             add_all(&mut counts.refused, worker.refused.get());
             add_all(&mut counts.own_replies, worker.own_replies.get());
             counts.retries_denied += worker.retries_denied.get();

@@ -12,13 +12,19 @@ pub(super) fn add(families: &mut Families, port: &PortCounts) {
     let mut count = |name, help, count| families.counter(name, help, unlabelled(count));
     let help = "Number of idle client connections that were closed for new ones, at the limit.";
     count("connections_evicted_total", help, port.evicted);
-    let help = "Number of client connections that were reset because no replica could be reached, with --balance source.";
+    let help = "Number of client connections that were reset because no replica could be reached, with --balance source or sni.";
     count("connections_unserved_total", help, port.unserved);
     let help = "Number of connections of proxies that were closed, because their PROXY header was missing, malformed or late.";
     count(
         "proxy_headers_refused_total",
         help,
         port.proxy_headers_refused,
+    );
+    let help = "Number of connections that were closed with --balance sni, because their ClientHello was missing, malformed, too long or late.";
+    count(
+        "client_hellos_refused_total",
+        help,
+        port.client_hellos_refused,
     );
     let help = "Number of client connections that were accepted.";
     count("connections_accepted_total", help, port.accepted);
