@@ -2,18 +2,22 @@
 //! that no two threads write the same cache line.
 //!
 //! Every counter has a single writer (its worker), which adds with a plain load and store. Readers
-//! sum over the workers. Nothing here locks, allocates after construction or decides anything.
+//! sum over the workers. Nothing here locks or decides anything, and nothing but the counters of
+//! whole connections is allocated after construction.
 
+mod connections;
 mod counter;
 mod data_port;
 mod fleet;
 mod histogram;
 
+pub use connections::{ConnectionCounters, ConnectionEnd, DURATION_SCALE};
 pub use counter::{Counter, StatusClasses};
 pub use data_port::{AccessLogCounters, DataPortCounters, WorkerPortCounters};
 pub use fleet::{FleetCounters, SeatCounters};
 pub use histogram::{BOUNDS_MICROS, Histogram, HistogramSnapshot};
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -66,6 +70,8 @@ pub struct WorkerCounters {
     /// Time from a request's head to its end here, whichever side ended it. Tunnels are not
     /// included.
     pub total: Histogram,
+    /// Allocated by the worker when connections are balanced as a whole.
+    connections: OnceLock<Box<ConnectionCounters>>,
 }
 
 /// Reason for which a request left its replica for another connection or another replica.
@@ -220,6 +226,17 @@ impl ReplicaCounters {
 }
 
 impl WorkerCounters {
+    /// Returns the counters of whole connections, which the worker allocates with the first call.
+    pub fn connections(&self) -> &ConnectionCounters {
+        self.connections.get_or_init(Box::default)
+    }
+
+    /// Returns the counters of whole connections, if the worker has any.
+    #[must_use]
+    pub fn connections_if_any(&self) -> Option<&ConnectionCounters> {
+        self.connections.get().map(|counters| &**counters)
+    }
+
     /// Counts a request that left this replica for this reason.
     pub fn retried(&self, reason: Retry) {
         self.retries[reason as usize].add(1);

@@ -146,12 +146,15 @@ async fn connect_any(
         };
         let upstream = in_flight.upstream();
         attempted.mark_taken_over(upstream);
+        let begun = Instant::now();
         let connected = worker.dial(&in_flight, &attempted);
         let Some(connected) = unless_reset(worker, &mut client.stream, connected).await else {
             return Ok(None);
         };
         let why = connected.as_ref().err().copied();
         if let Ok(mut replica) = connected {
+            let connections = upstream.counters().connections();
+            connections.connects.observe(begun.elapsed());
             let sent = match client.inbox.is_empty() {
                 true => Ok(0),
                 false => write_some(&mut client.timer, &mut replica, &client.inbox, limit).await,
@@ -197,7 +200,9 @@ async fn relay(
     let early = &mut client.inbox;
     if let Ok(stream) = client.stream.registered() {
         let ended = tunnel::run(worker, stream, &mut replica, early, counters).await;
-        stats.ended.set(Some(ended));
+        let connections = in_flight.upstream().counters().connections();
+        connections.ended(ended, stats.begun.elapsed());
+        stats.ended.set(Some(ended.into()));
     }
     Disposition::Close
 }

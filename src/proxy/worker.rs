@@ -82,11 +82,7 @@ impl Worker {
         let version = roster.version;
         let load = Rc::default();
         let view = RefCell::new(Rc::new(RosterView::update(
-            roster,
-            None,
-            index,
-            settings.slow_guard,
-            &load,
+            roster, None, index, &settings, &load,
         )));
         subscriber.acknowledge(version);
         Self {
@@ -152,8 +148,8 @@ impl Worker {
             let before = self.view();
             // The last counts of the replicas that leave.
             before.merge_loads(&mut self.load.borrow_mut());
-            let guard = self.settings.slow_guard;
-            let view = RosterView::update(roster, Some(&before), self.index, guard, &self.load);
+            let settings = &self.settings;
+            let view = RosterView::update(roster, Some(&before), self.index, settings, &self.load);
             let view = Rc::new(view);
             self.view.replace(Rc::clone(&view));
             view.upstreams

@@ -3,6 +3,7 @@
 //! Counters are read one after the other while they change, so related sums may differ by the few
 //! requests that arrived in between.
 
+use super::connection_counts::{self, ConnectionCounts};
 use crate::metrics::{
     Counter, DataPortCounters, FleetCounters, HistogramSnapshot, ReplicaCounters, Retry,
     SeatCounters,
@@ -42,6 +43,8 @@ pub struct SeatCounts {
     pub first_byte: HistogramSnapshot,
     /// Time from a request's head to its end.
     pub total: HistogramSnapshot,
+    /// Whole connections; `None` if requests are balanced.
+    pub connections: Option<Box<ConnectionCounts>>,
     /// Time from a heartbeat to its answer.
     pub heartbeats: HistogramSnapshot,
     /// Heartbeats that failed.
@@ -72,6 +75,8 @@ impl SeatCounts {
             self.truncated += worker.truncated.get();
             self.first_byte.add(&worker.first_byte.read());
             self.total.add(&worker.total.read());
+            let connections = worker.connections_if_any().map(ConnectionCounts::read);
+            connection_counts::add(&mut self.connections, connections.as_ref());
         }
         self.in_flight += counters.in_flight();
         self.awaiting += counters.awaiting();
@@ -103,6 +108,7 @@ impl SeatCounts {
         self.awaiting += other.awaiting;
         self.first_byte.add(&other.first_byte);
         self.total.add(&other.total);
+        connection_counts::add(&mut self.connections, other.connections.as_deref());
         self.heartbeats.add(&other.heartbeats);
         self.missed += other.missed;
         self.deaths += other.deaths;
@@ -227,6 +233,7 @@ fn add_all<const N: usize>(sums: &mut [u64; N], more: [u64; N]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::ConnectionEnd;
     use std::time::Duration;
 
     #[test]
@@ -244,6 +251,8 @@ mod tests {
             counters.saved.add(1);
             counters.to_client.add(10);
             counters.begin();
+            let connections = counters.connections();
+            connections.ended(ConnectionEnd::ClientReset, Duration::from_secs(1));
             counters.first_byte.observe(Duration::from_millis(3));
         }
         let mut counts = SeatCounts::default();
@@ -254,6 +263,11 @@ mod tests {
         assert_eq!(counts.saved, 2);
         assert_eq!((counts.to_client, counts.in_flight), (20, 2));
         assert_eq!(counts.first_byte.sum(), Duration::from_millis(6));
+        let mut both = counts.clone();
+        both.add(&counts);
+        both.add(&SeatCounts::default());
+        assert_eq!(both.connections.unwrap().ends, [0, 4, 0, 0]);
+        assert_eq!(SeatCounts::default().connections, None);
     }
 
     #[test]

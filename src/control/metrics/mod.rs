@@ -5,6 +5,7 @@
 //! clients send. The counters of a seat are kept when its replica dies or the seat leaves the ring;
 //! its state is shown only while it is on the ring.
 
+mod connections;
 mod exposition;
 mod port;
 mod process;
@@ -13,7 +14,7 @@ mod samples;
 use std::time::{Instant, UNIX_EPOCH};
 
 use self::exposition::Families;
-use self::samples::{by_seat, by_seat_and, classes, seat_label, unlabelled};
+use self::samples::{DURATION_BUCKETS, by_seat, by_seat_and, classes, seat_label, unlabelled};
 use super::context::ControlContext;
 use super::seat_state::{SEAT_STATES, seat_state};
 use crate::fleet::RolloutStage;
@@ -22,12 +23,6 @@ use crate::ring::Seat;
 use crate::stats::{FleetCountsSnapshot, SeatCounts};
 
 pub(super) use self::exposition::MEDIA_TYPE;
-
-/// Buckets of requests and starts, in microseconds: 0.1 ms to 50 s.
-const DURATION_BUCKETS: [u64; 18] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
-    1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000,
-];
 
 /// Number of these buckets for heartbeats, which time out soon: 0.1 ms to 1 s.
 const HEARTBEAT_BUCKETS: usize = 13;
@@ -56,6 +51,7 @@ fn render(context: &ControlContext, now: Instant) -> Result<String, String> {
     let seats: Vec<(Seat, SeatCounts)> = counters.seats.into_iter().collect();
     requests(&mut families, &seats);
     times(&mut families, &seats);
+    connections::add(&mut families, &seats);
     life_counters(&mut families, &seats, &counters.fleet);
     port::add(&mut families, &counters.port);
     families.text()

@@ -1,8 +1,15 @@
-//! Samples of a metric: one value, or one for each seat, status class or other label.
+//! Samples of a metric: one value, or one for each seat, status class or other label. Also the
+//! buckets of most histograms.
 
 use super::exposition::MetricLabels;
 use crate::ring::Seat;
 use crate::stats::SeatCounts;
+
+/// Buckets of requests and starts, in microseconds: 0.1 ms to 50 s.
+pub(super) const DURATION_BUCKETS: [u64; 18] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000,
+];
 
 pub(super) fn unlabelled<T>(value: T) -> [(MetricLabels, T); 1] {
     [(MetricLabels::new(), value)]

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use crate::support::{Backend, Ringmaster};
 
 mod connection;
+mod metrics;
 mod sni;
 mod source;
 mod stop;
