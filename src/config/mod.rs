@@ -4,6 +4,7 @@
 //! A bad value exits with 2 before any socket opens.
 
 mod args;
+mod balance;
 mod cli;
 mod container_options;
 mod containers;
@@ -31,7 +32,7 @@ pub use variable_sources::VariableSources;
 use crate::access::AccessPolicy;
 use crate::fleet;
 use crate::load::LoadBound;
-use crate::proxy::{self, BalanceMode};
+use crate::proxy;
 use crate::ring;
 
 /// Checked configuration of `serve`.
@@ -125,11 +126,7 @@ impl ServeArgs {
         let fixed = matches!(replicas, ReplicaSource::Fixed(_));
         let heartbeat = self.heartbeat.check(fixed)?;
         let max_head = self.check_max_head()?;
-        let access = AccessPolicy {
-            token: self.control_token.clone(),
-            hosts: self.control_hosts.as_slice().into(),
-            ..AccessPolicy::default()
-        };
+        let access = self.control_access();
         let admin = self.data_port_access(fixed, &access);
         let cpus = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Config {
@@ -188,6 +185,15 @@ impl ServeArgs {
         })
     }
 
+    /// Access policy of the control port.
+    fn control_access(&self) -> AccessPolicy {
+        AccessPolicy {
+            token: self.control_token.clone(),
+            hosts: self.control_hosts.as_slice().into(),
+            ..AccessPolicy::default()
+        }
+    }
+
     fn access_log_settings(&self) -> Option<AccessLogSettings> {
         let target = self.access_log.clone();
         target.map(|target| AccessLogSettings {
@@ -216,23 +222,6 @@ impl ServeArgs {
         Ok(())
     }
 
-    /// Access policy of the admin paths on the data port; `None`: the paths belong to the replicas.
-    fn data_port_access(&self, fixed: bool, access: &AccessPolicy) -> Option<AccessPolicy> {
-        if !self.balance.reads_requests() {
-            return None;
-        }
-        let others = fixed || self.replicas.are_foreign();
-        let door = self.data_port_admin.unwrap_or(if others {
-            DataPortAdmin::Off
-        } else {
-            DataPortAdmin::Local
-        });
-        (door != DataPortAdmin::Off).then(|| AccessPolicy {
-            anyone: door == DataPortAdmin::Any,
-            ..access.clone()
-        })
-    }
-
     fn check_max_head(&self) -> Result<usize, String> {
         let max_head = usize::try_from(self.max_head.as_u64()).unwrap_or(usize::MAX);
         if !(1024..=1024 * 1024).contains(&max_head) {
@@ -242,37 +231,6 @@ impl ServeArgs {
             ));
         }
         Ok(max_head)
-    }
-
-    // With `--balance source` or `sni` no request is parsed, so flags that depend on one are
-    // refused.
-    fn check_balance(&self) -> Result<(), String> {
-        if self.via.is_some() && self.balance != BalanceMode::Request {
-            return Err(
-                "--via goes with --balance request: otherwise no head is written here".to_owned(),
-            );
-        }
-        let balance = self.balance;
-        if balance.reads_requests() {
-            return Ok(());
-        }
-        if !matches!(self.data_port_admin, None | Some(DataPortAdmin::Off)) {
-            return Err(format!(
-                "--balance {balance} goes with --data-port-admin off: no path is read"
-            ));
-        }
-        let key = self.key.to_string();
-        let source = match balance {
-            BalanceMode::Sni => "the server name",
-            _ if key == "source" => return Ok(()),
-            _ => "the client's address",
-        };
-        if key == parsers::DEFAULT_KEY {
-            return Ok(());
-        }
-        Err(format!(
-            "--key {key} does not go with --balance {balance}: {source} is the key"
-        ))
     }
 }
 

@@ -4,6 +4,7 @@ mod addresses;
 mod containers;
 
 use super::*;
+use crate::proxy::BalanceMode;
 use clap::Parser as _;
 
 fn check(flags: &[&str]) -> Result<Config, String> {
