@@ -21,6 +21,7 @@ use super::replicas::ReplicaArgs;
 use crate::access::{HostName, Token};
 use crate::proxy::{BalanceMode, KeyRule, RequestIdKind};
 use crate::ring;
+use crate::wire::proxy_header::ProxyVersion;
 
 /// Clients that may use /rep, /add and /rm on the data port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -112,6 +113,13 @@ pub struct ServeArgs {
         help = "Networks of proxies whose connections begin with a PROXY header, version 1 or 2, which names their client; repeatable"
     )]
     pub accept_proxy: Vec<IpNet>,
+    #[arg(
+        long,
+        env = "RINGMASTER_SEND_PROXY",
+        value_name = "v1|v2",
+        help = "Begin each connection to a replica with a PROXY header of this version, which names the client; with --balance connection, source or sni"
+    )]
+    pub send_proxy: Option<ProxyVersion>,
     #[arg(
         long,
         env = "RINGMASTER_REQUEST_ID",

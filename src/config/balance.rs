@@ -1,5 +1,5 @@
-//! Checks of the flags that depend on the unit of balancing: the key, the admin paths
-//! and `Via`.
+//! Checks of the flags that depend on the unit of balancing: the key, the admin paths, `Via` and
+//! PROXY headers towards replicas.
 
 use super::args::{DataPortAdmin, ServeArgs};
 use super::parsers;
@@ -57,5 +57,24 @@ impl ServeArgs {
         Err(format!(
             "--key {key} does not go with --balance {balance}: {source} is the key"
         ))
+    }
+
+    /// Checks whether each connection to a replica has one client, and whether the replicas read
+    /// its header. `fixed`: the replicas are addresses.
+    pub(super) fn check_send_proxy(&self, fixed: bool) -> Result<(), String> {
+        let Some(version) = self.send_proxy else {
+            return Ok(());
+        };
+        if self.balance == BalanceMode::Request {
+            return Err(format!(
+                "--send-proxy {version} goes with --balance connection, source or sni: requests of several clients share a connection to a replica"
+            ));
+        }
+        if !fixed && !self.replicas.are_foreign() {
+            return Err(format!(
+                "--send-proxy {version} needs servers that read the header (--backend, --image or --replica-command): the bundled replica does not"
+            ));
+        }
+        Ok(())
     }
 }

@@ -124,7 +124,8 @@ impl ServeArgs {
         self.check_balance()?;
         self.check_ports()?;
         let fixed = matches!(replicas, ReplicaSource::Fixed(_));
-        let heartbeat = self.heartbeat.check(fixed)?;
+        self.check_send_proxy(fixed)?;
+        let heartbeat = self.heartbeat.check(fixed, self.send_proxy)?;
         let max_head = self.check_max_head()?;
         let access = self.control_access();
         let admin = self.data_port_access(fixed, &access);
@@ -141,6 +142,7 @@ impl ServeArgs {
                 balance: self.balance,
                 key: self.key.with_ids(self.request_id),
                 accept_proxy: self.accept_proxy,
+                send_proxy: self.send_proxy,
                 retries: self.retries,
                 slow_guard: self.slow_guard,
                 admin,

@@ -6,8 +6,10 @@
 //! relayed without inspection, nothing is resent, and an abnormal close on one side becomes a reset
 //! on the other.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::net::TcpStream;
@@ -25,7 +27,7 @@ use super::request_stats::{ByteCounters, RequestStats};
 use super::route::{self, NoReplica};
 use super::tunnel;
 use super::worker::Worker;
-use super::write::write_some;
+use super::write::{write_some, write_whole};
 use crate::ring::Key;
 use crate::wire::head::RequestHead as Head;
 
@@ -133,6 +135,7 @@ async fn connect_any(
     client: &mut Client,
 ) -> Result<Option<ConnectedReplica>, (NoReplica, Attempted)> {
     let limit = worker.settings.limits.write_timeout;
+    let header = proxy_header(worker, client);
     let mut attempted = Attempted::default();
     let mut reroutes = 0;
     loop {
@@ -155,11 +158,7 @@ async fn connect_any(
         if let Ok(mut replica) = connected {
             let connections = upstream.counters().connections();
             connections.connects.observe(begun.elapsed());
-            let sent = match client.inbox.is_empty() {
-                true => Ok(0),
-                false => write_some(&mut client.timer, &mut replica, &client.inbox, limit).await,
-            };
-            if let Ok(sent) = sent {
+            if let Ok(sent) = begin(client, &mut replica, &header, limit).await {
                 client.inbox.advance(sent);
                 return Ok(Some(ConnectedReplica {
                     replica,
@@ -171,6 +170,37 @@ async fn connect_any(
         }
         attempted.not_reached(upstream, why.unwrap_or(NoConnection::Broken));
         reroutes += 1;
+    }
+}
+
+/// Returns the PROXY header of a client's connection to a replica; empty if none is sent.
+fn proxy_header(worker: &Worker, client: &Client) -> Vec<u8> {
+    let Some(version) = worker.settings.send_proxy else {
+        return Vec::new();
+    };
+    match client.stream.local_addr() {
+        Ok(server) => version.header(client.addr, server),
+        // The socket is unusable, which the next read or write detects.
+        Err(_) => version.local_header().to_vec(),
+    }
+}
+
+/// Writes the header completely, and then the client's bytes as far as they fit. Returns the number
+/// of the client's bytes that were accepted.
+async fn begin(
+    client: &mut Client,
+    replica: &mut TcpStream,
+    header: &[u8],
+    limit: Duration,
+) -> io::Result<usize> {
+    if !header.is_empty() {
+        // A write of its own, so that the header arrives in one piece (section 2 of the
+        // specification).
+        write_whole(&mut client.timer, replica, (header, &[]), limit).await?;
+    }
+    match client.inbox.is_empty() {
+        true => Ok(0),
+        false => write_some(&mut client.timer, replica, &client.inbox, limit).await,
     }
 }
 

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use super::access_record::AccessLogHandle;
 use super::key::KeyRule;
 use crate::access::AccessPolicy;
+use crate::wire::proxy_header::ProxyVersion;
 
 /// Settings of the data port, the same for all workers.
 #[derive(Debug)]
@@ -19,6 +20,9 @@ pub struct ProxySettings {
     pub key: KeyRule,
     /// Networks of the proxies whose connections begin with a PROXY header.
     pub accept_proxy: Vec<IpNet>,
+    /// Version of the PROXY header at the beginning of each connection to a replica; `None` sends
+    /// none.
+    pub send_proxy: Option<ProxyVersion>,
     /// Maximum number of retries of a lost request.
     pub retries: u32,
     /// `true` if requests avoid a replica that is slow compared with the others.

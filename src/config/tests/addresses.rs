@@ -29,7 +29,7 @@ fn a_network_of_proxies_is_one_that_can_match() {
 fn heartbeats_name_any_host_that_can_stand_in_its_field() {
     let host = |value| {
         let heartbeat = check(&["--heartbeat-host", value])?.heartbeat.unwrap();
-        Ok(heartbeat.probe)
+        Ok(heartbeat.probe.kind)
     };
     let longest = "a".repeat(255);
     for legal in [
