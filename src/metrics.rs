@@ -2,18 +2,24 @@
 //! that no two threads write the same cache line.
 //!
 //! Every counter has a single writer (its worker), which adds with a plain load and store. Readers
-//! sum over the workers. Nothing here locks, allocates after construction or decides anything.
+//! sum over the workers. Nothing here locks or decides anything, and nothing but the counters of
+//! whole connections is allocated after construction.
 
+mod connections;
 mod counter;
 mod data_port;
 mod fleet;
 mod histogram;
+mod retry;
 
+pub use connections::{ConnectionCounters, ConnectionEnd, DURATION_SCALE};
 pub use counter::{Counter, StatusClasses};
 pub use data_port::{AccessLogCounters, DataPortCounters, WorkerPortCounters};
 pub use fleet::{FleetCounters, SeatCounters};
 pub use histogram::{BOUNDS_MICROS, Histogram, HistogramSnapshot};
+pub use retry::Retry;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -70,48 +76,8 @@ pub struct WorkerCounters {
     /// Time from a request's head to its end here, whichever side ended it. Tunnels are not
     /// included.
     pub total: Histogram,
-}
-
-/// Reason for which a request left its replica for another connection or another replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// A new connection was refused, or there was no route to the replica.
-    Refused,
-    /// A new connection timed out.
-    ConnectTimeout,
-    /// A pooled connection was found closed.
-    Stale,
-    /// A connection ended before the reply.
-    Lost,
-    /// The replica was declared suspect or dead while its reply was pending.
-    Degraded,
-    /// The reply had a status of `--retry-on`.
-    Status,
-}
-
-impl Retry {
-    /// All reasons, in the order of their declaration.
-    pub const ALL: [Self; 6] = [
-        Self::Refused,
-        Self::ConnectTimeout,
-        Self::Stale,
-        Self::Lost,
-        Self::Degraded,
-        Self::Status,
-    ];
-
-    /// Returns the reason's label in metrics and statistics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::ConnectTimeout => "connect_timeout",
-            Self::Stale => "stale",
-            Self::Lost => "lost",
-            Self::Degraded => "doubted",
-            Self::Status => "status",
-        }
-    }
+    /// Allocated by the worker when connections are balanced as a whole.
+    connections: OnceLock<Box<ConnectionCounters>>,
 }
 
 impl ReplicaCounters {
@@ -235,6 +201,17 @@ impl ReplicaCounters {
 }
 
 impl WorkerCounters {
+    /// Returns the counters of whole connections, which the worker allocates with the first call.
+    pub fn connections(&self) -> &ConnectionCounters {
+        self.connections.get_or_init(Box::default)
+    }
+
+    /// Returns the counters of whole connections, if the worker has any.
+    #[must_use]
+    pub fn connections_if_any(&self) -> Option<&ConnectionCounters> {
+        self.connections.get().map(|counters| &**counters)
+    }
+
     /// Counts a request that left this replica for this reason.
     pub fn retried(&self, reason: Retry) {
         self.retries[reason as usize].add(1);

@@ -13,6 +13,7 @@ use clap::{ArgAction, ValueEnum};
 use ipnet::IpNet;
 
 use super::clients::ClientArgs;
+use super::failures::FailureArgs;
 use super::heartbeat::HeartbeatArgs;
 use super::parsers::{
     DEFAULT_KEY, DEFAULT_MAX_CONNECTIONS, LogDestination, address, duration, log_destination,
@@ -20,9 +21,9 @@ use super::parsers::{
 };
 use super::replicas::ReplicaArgs;
 use crate::access::{HostName, Token};
-use crate::load::EjectionRule;
-use crate::proxy::{BalanceMode, KeyRule, RequestIdKind, RetryOn};
+use crate::proxy::{BalanceMode, KeyRule, RequestIdKind};
 use crate::ring;
+use crate::wire::proxy_header::ProxyVersion;
 
 /// Clients that may use /rep, /add and /rm on the data port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -95,7 +96,7 @@ pub struct ServeArgs {
         long,
         env = "RINGMASTER_BALANCE",
         default_value = "request",
-        help = "Unit of balancing: each request, each connection, or each source address"
+        help = "Unit of balancing: each request, each connection, each source address, or each TLS server name (sni)"
     )]
     pub balance: BalanceMode,
     #[arg(
@@ -116,6 +117,13 @@ pub struct ServeArgs {
     pub accept_proxy: Vec<IpNet>,
     #[command(flatten)]
     pub clients: ClientArgs,
+    #[arg(
+        long,
+        env = "RINGMASTER_SEND_PROXY",
+        value_name = "v1|v2",
+        help = "Begin each connection to a replica with a PROXY header of this version, which names the client; with --balance connection, source or sni"
+    )]
+    pub send_proxy: Option<ProxyVersion>,
     #[arg(
         long,
         env = "RINGMASTER_REQUEST_ID",
@@ -151,27 +159,8 @@ pub struct ServeArgs {
         help = "Divert requests from a replica that answers far later than the others, until it recovers"
     )]
     pub slow_guard: bool,
-    #[arg(
-        long,
-        env = "RINGMASTER_RETRIES",
-        default_value_t = 2,
-        help = "Number of retries of an idempotent request whose connection was lost"
-    )]
-    pub retries: u32,
-    #[arg(
-        long,
-        env = "RINGMASTER_RETRY_ON",
-        value_name = "STATUSES",
-        help = "Statuses, such as 502,503,504, for which an idempotent request is sent to another replica; a retry as any other [default: none]"
-    )]
-    pub retry_on: Option<RetryOn>,
-    #[arg(
-        long = "eject-5xx",
-        env = "RINGMASTER_EJECT_5XX",
-        value_name = "N,P%",
-        help = "Avoid a replica after N replies in a row with a status of 5xx, or when P% of its replies in 10 s have one, until a probe is answered well; one of the two is enough [default: never]"
-    )]
-    pub eject_5xx: Option<EjectionRule>,
+    #[command(flatten)]
+    pub failures: FailureArgs,
     #[arg(long, env = "RINGMASTER_CONNECT_TIMEOUT", default_value = "4s", value_parser = positive_duration, help = "Time limit to connect to a replica; the kernel repeats a lost SYN after 1 s and 3 s")]
     pub connect_timeout: Duration,
     #[arg(long, env = "RINGMASTER_HEAD_TIMEOUT", default_value = "10s", value_parser = positive_duration, help = "Time limit from the first byte of a request to the end of its head, and from a new connection to its first byte")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::parsers::{duration, host, positive_count, positive_duration, probe_kind};
 use crate::fleet;
+use crate::wire::proxy_header::ProxyVersion;
 
 /// Flags of `serve` about heartbeats.
 #[derive(Debug, clap::Args)]
@@ -31,15 +32,20 @@ pub struct HeartbeatArgs {
 
 impl HeartbeatArgs {
     /// Checks the combination of the flags; `None` turns heartbeats off. `fixed`: the replicas are
-    /// addresses, which the balancer cannot replace.
+    /// addresses, which the balancer cannot replace. `proxy`: version of the PROXY header in front
+    /// of each connection of heartbeats.
     ///
     /// # Errors
     /// A sentence that names the flags.
-    pub(super) fn check(&self, fixed: bool) -> Result<Option<fleet::HeartbeatSettings>, String> {
+    pub(super) fn check(
+        &self,
+        fixed: bool,
+        proxy: Option<ProxyVersion>,
+    ) -> Result<Option<fleet::HeartbeatSettings>, String> {
         if self.heartbeat_interval.is_zero() && !fixed {
             return Err("--heartbeat-interval 0s needs --engine fixed".to_owned());
         }
-        let probe = match (self.heartbeat_path.clone(), self.heartbeat_host.clone()) {
+        let kind = match (self.heartbeat_path.clone(), self.heartbeat_host.clone()) {
             (fleet::ProbeKind::Connect, Some(_)) => {
                 return Err(
                     "--heartbeat-host does not go with --heartbeat-path tcp: nothing is sent"
@@ -47,14 +53,14 @@ impl HeartbeatArgs {
                 );
             }
             (fleet::ProbeKind::Get { path, .. }, host) => fleet::ProbeKind::Get { path, host },
-            (probe, None) => probe,
+            (kind, None) => kind,
         };
         let heartbeat = fleet::HeartbeatSettings {
             interval: self.heartbeat_interval,
             timeout: self.heartbeat_timeout,
             misses: self.heartbeat_misses.get(),
             replace_after: self.replace_after,
-            probe,
+            probe: fleet::Probe { kind, proxy },
         };
         Ok((!self.heartbeat_interval.is_zero()).then_some(heartbeat))
     }

@@ -4,12 +4,14 @@
 //! A bad value exits with 2 before any socket opens.
 
 mod args;
+mod balance;
 mod cli;
 mod clients;
 mod container_options;
 mod containers;
 mod ctl;
 mod environment;
+mod failures;
 mod heartbeat;
 mod parsers;
 mod replicas;
@@ -27,6 +29,7 @@ pub use clients::ClientArgs;
 pub use containers::{ContainerArgs, OnExit};
 pub use ctl::CtlArgs;
 pub(crate) use environment::unknown_variables;
+pub use failures::FailureArgs;
 pub use parsers::{DEFAULT_MAX_CONNECTIONS, LogDestination};
 pub use replicas::{EngineKind, ReplicaArgs, ReplicaSource};
 pub use variable_sources::VariableSources;
@@ -34,7 +37,7 @@ pub use variable_sources::VariableSources;
 use crate::access::AccessPolicy;
 use crate::fleet;
 use crate::load::LoadBound;
-use crate::proxy::{self, BalanceMode};
+use crate::proxy;
 use crate::ring;
 
 /// Checked configuration of `serve`.
@@ -130,13 +133,10 @@ impl ServeArgs {
         self.check_balance()?;
         self.check_ports()?;
         let fixed = matches!(replicas, ReplicaSource::Fixed(_));
-        let heartbeat = self.heartbeat.check(fixed)?;
+        self.check_send_proxy(fixed)?;
+        let heartbeat = self.heartbeat.check(fixed, self.send_proxy)?;
         let limits = self.limits(self.check_max_head()?);
-        let access = AccessPolicy {
-            token: self.control_token.clone(),
-            hosts: self.control_hosts.as_slice().into(),
-            ..AccessPolicy::default()
-        };
+        let access = self.control_access();
         let admin = self.data_port_access(fixed, &access);
         Ok(Config {
             listen: self.listen,
@@ -151,9 +151,10 @@ impl ServeArgs {
                 key: self.key.with_ids(self.request_id),
                 accept_proxy: self.accept_proxy,
                 clients: Arc::new(self.clients.check()?),
-                retries: self.retries,
-                retry_on: self.retry_on.unwrap_or_default(),
-                eject: self.eject_5xx,
+                send_proxy: self.send_proxy,
+                retries: self.failures.retries,
+                retry_on: self.failures.retry_on.unwrap_or_default(),
+                eject: self.failures.eject_5xx,
                 slow_guard: self.slow_guard,
                 admin,
                 splice: !self.no_splice,
@@ -178,6 +179,15 @@ impl ServeArgs {
             log_format: self.log_format,
             log_level: self.log_level,
         })
+    }
+
+    /// Access policy of the control port.
+    fn control_access(&self) -> AccessPolicy {
+        AccessPolicy {
+            token: self.control_token.clone(),
+            hosts: self.control_hosts.as_slice().into(),
+            ..AccessPolicy::default()
+        }
     }
 
     fn access_log_settings(&self) -> Option<AccessLogSettings> {
@@ -229,23 +239,6 @@ impl ServeArgs {
         }
     }
 
-    /// Access policy of the admin paths on the data port; `None`: the paths belong to the replicas.
-    fn data_port_access(&self, fixed: bool, access: &AccessPolicy) -> Option<AccessPolicy> {
-        if self.balance == BalanceMode::Source {
-            return None;
-        }
-        let others = fixed || self.replicas.are_foreign();
-        let door = self.data_port_admin.unwrap_or(if others {
-            DataPortAdmin::Off
-        } else {
-            DataPortAdmin::Local
-        });
-        (door != DataPortAdmin::Off).then(|| AccessPolicy {
-            anyone: door == DataPortAdmin::Any,
-            ..access.clone()
-        })
-    }
-
     fn check_max_head(&self) -> Result<usize, String> {
         let max_head = usize::try_from(self.max_head.as_u64()).unwrap_or(usize::MAX);
         if !(1024..=1024 * 1024).contains(&max_head) {
@@ -255,30 +248,6 @@ impl ServeArgs {
             ));
         }
         Ok(max_head)
-    }
-
-    // With `--balance source` no request is parsed, so flags that depend on one are refused.
-    fn check_balance(&self) -> Result<(), String> {
-        if self.via.is_some() && self.balance != BalanceMode::Request {
-            return Err(
-                "--via goes with --balance request: otherwise no head is written here".to_owned(),
-            );
-        }
-        if self.balance != BalanceMode::Source {
-            return Ok(());
-        }
-        if !matches!(self.data_port_admin, None | Some(DataPortAdmin::Off)) {
-            return Err(
-                "--balance source goes with --data-port-admin off: no path is read".to_owned(),
-            );
-        }
-        let key = self.key.to_string();
-        if [parsers::DEFAULT_KEY, "source"].contains(&key.as_str()) {
-            return Ok(());
-        }
-        Err(format!(
-            "--key {key} does not go with --balance source: the client's address is the key"
-        ))
     }
 }
 

@@ -4,6 +4,7 @@ mod addresses;
 mod containers;
 
 use super::*;
+use crate::proxy::BalanceMode;
 use clap::Parser as _;
 
 fn check(flags: &[&str]) -> Result<Config, String> {
@@ -90,13 +91,10 @@ fn backends_imply_the_fixed_engine_and_keep_their_own_admin_paths() {
 
 #[test]
 fn where_nothing_is_read_there_are_no_admin_paths() {
-    assert!(
-        check(&["--balance", "source"])
-            .unwrap()
-            .proxy
-            .admin
-            .is_none()
-    );
+    for balance in ["source", "sni"] {
+        let config = check(&["--balance", balance]).unwrap();
+        assert!(config.proxy.admin.is_none(), "{balance}");
+    }
     let config = check(&["--balance", "connection"]).unwrap();
     assert!(config.proxy.admin.is_some());
     check(&[
@@ -203,10 +201,19 @@ fn flags_that_do_not_go_together_are_refused() {
         (&["--replica-cpus", "0.001"], "at least 0.01"),
         (&["--replica-port", "0"], "invalid value"),
         (&["--fleet", "a b"], "not a legal"),
-        (&["--balance", "url"], "not request, connection or source"),
+        (
+            &["--balance", "url"],
+            "not request, connection, source or sni",
+        ),
         (
             &["--balance", "source", "--key", "path"],
             "address is the key",
+        ),
+        (&["--balance", "sni", "--key", "path"], "name is the key"),
+        (&["--balance", "sni", "--key", "source"], "name is the key"),
+        (
+            &["--balance", "sni", "--data-port-admin", "local"],
+            "--balance sni goes with --data-port-admin off",
         ),
         (
             &["--balance", "source", "--data-port-admin", "any"],
@@ -262,7 +269,7 @@ fn a_via_field_needs_a_name_and_heads_that_are_written() {
         );
     }
     assert!(check(&["--via", &format!("{longest}x")]).is_err());
-    for balance in ["connection", "source"] {
+    for balance in ["connection", "source", "sni"] {
         let refused = check(&["--via", "edge", "--balance", balance]).unwrap_err();
         assert!(
             refused.starts_with("--via goes with --balance request"),

@@ -159,7 +159,7 @@ fn policy(settings: &FleetSettings) -> Policy {
 /// Returns the words for failed heartbeats.
 fn wording(settings: &FleetSettings) -> ProbeWording {
     let heartbeat = settings.heartbeat.as_ref();
-    let request = heartbeat.and_then(|heartbeat| match &heartbeat.probe {
+    let request = heartbeat.and_then(|heartbeat| match &heartbeat.probe.kind {
         ProbeKind::Get { path, .. } => Some(format!("GET {path}")),
         ProbeKind::Connect => None,
     });

@@ -32,7 +32,7 @@ pub use discovery::{Discovery, discover};
 pub use engine::{ContainerOptions, ContainerSettings, Image, ProcessSettings, PullPolicy};
 pub use events::{EventKind, ReplicaEvent, Setting, SettingChange};
 pub use handle::Fleet;
-pub use heartbeat::ProbeKind;
+pub use heartbeat::{Probe, ProbeKind};
 pub use journal::{Event, EventBody, JOURNAL_EVENTS, Journal};
 pub use names::NamePattern;
 pub use plan::{Ownership, Status};

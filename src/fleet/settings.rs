@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::engine::{ContainerSettings, ProcessSettings};
-use super::heartbeat::ProbeKind;
+use super::heartbeat::Probe;
 use super::names::NamePattern;
 use crate::load::LoadBound;
 use crate::ring::{Seat, Spec};
@@ -42,8 +42,8 @@ pub struct HeartbeatSettings {
     pub misses: u32,
     /// Time without an answer after which a replica counts as dead.
     pub replace_after: Duration,
-    /// The request that is sent.
-    pub probe: ProbeKind,
+    /// Form of a heartbeat.
+    pub probe: Probe,
 }
 
 /// A seat of the balancer that is taken over.

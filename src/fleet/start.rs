@@ -137,7 +137,7 @@ fn probe_schedule(settings: &HeartbeatSettings, management: Management) -> Probe
     ProbeSchedule {
         interval: settings.interval,
         timeout: settings.timeout,
-        kind: settings.probe.clone(),
+        probe: settings.probe.clone(),
         eager: management == Management::Managed,
     }
 }

@@ -39,8 +39,12 @@ pub struct WorkerPortCounters {
     pub clients_denied: Counter,
     /// Connections that were closed because their client had too many.
     pub clients_over_connections: Counter,
-    /// Requests that were refused because they came too fast, and tunnels closed for that.
+    /// Requests that were refused because they came too fast, and whole connections that were closed
+    /// for that.
     pub clients_over_rate: Counter,
+    /// Connections that were closed, because their ClientHello was missing, malformed, too long or
+    /// late.
+    pub client_hellos_refused: Counter,
     /// Request heads that were refused, by status class.
     pub refused: StatusClasses,
     /// Locally generated replies other than these refusals.

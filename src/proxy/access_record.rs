@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 
+use crate::metrics::ConnectionEnd;
 use crate::ring::{Key, Seat};
 use crate::roster::ReplicaName;
 
@@ -39,6 +40,17 @@ pub enum TerminatedBy {
     ByUs,
     /// Ringmaster answered itself because the retry budget was exhausted.
     ByBudget,
+}
+
+impl From<ConnectionEnd> for TerminatedBy {
+    fn from(end: ConnectionEnd) -> Self {
+        match end {
+            ConnectionEnd::Ended => Self::Whole,
+            ConnectionEnd::ClientReset => Self::ByClient,
+            ConnectionEnd::ReplicaReset => Self::ByReplica,
+            ConnectionEnd::TimedOut => Self::ByUs,
+        }
+    }
 }
 
 /// A request in the access log.

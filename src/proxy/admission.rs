@@ -5,7 +5,6 @@ use std::net::{SocketAddr, TcpStream};
 
 use tokio::time::Instant;
 
-use super::settings::BalanceMode;
 use super::worker::Worker;
 use crate::clients::{Admission, ConnectionRefused};
 
@@ -22,12 +21,12 @@ pub(super) struct NewClient {
 pub(super) fn admit(worker: &Worker, addr: SocketAddr) -> Option<Option<Admission>> {
     let clients = &worker.settings.clients;
     let admitted = clients.admit(addr.ip()).and_then(|admission| {
-        // A tunnel that is opened unread counts as a request.
-        match (worker.settings.balance, &admission) {
-            (BalanceMode::Source, Some(of_client)) => clients
-                .take_request(of_client, Instant::now().into())
-                .map_err(|_| ConnectionRefused::TooFast)?,
-            (BalanceMode::Source | BalanceMode::Connection | BalanceMode::Request, _) => {}
+        // A connection whose requests are not read counts as one.
+        if let Some(of_client) = &admission
+            && !worker.settings.balance.reads_requests()
+        {
+            let taken = clients.take_request(of_client, Instant::now().into());
+            taken.map_err(|_| ConnectionRefused::TooFast)?;
         }
         Ok(admission)
     });

@@ -19,6 +19,8 @@ use crate::wire::lazy_stream::LazyStream;
 pub(super) enum AwaitedBytes {
     /// The PROXY header of a new connection. An empty line belongs to it.
     ProxyHeader,
+    /// The ClientHello of a new connection. An empty line is the beginning of none.
+    ClientHello,
     /// The first request of a connection.
     FirstRequest,
     /// A request after the first.
@@ -45,7 +47,11 @@ pub(super) fn wait_for_bytes(
         } = &mut *client;
         let (size, ready) = (BufferSize::Read, LazyStream::poll_read_ready);
         while let Poll::Ready(read) = worker.buffers.poll_read(cx, size, stream, inbox, ready) {
-            let counts = awaited == AwaitedBytes::ProxyHeader || !is_blank(inbox);
+            let is_raw = matches!(
+                awaited,
+                AwaitedBytes::ProxyHeader | AwaitedBytes::ClientHello
+            );
+            let counts = is_raw || !is_blank(inbox);
             if inbox.is_empty() || counts {
                 return Poll::Ready(matches!(read, Ok(1..)));
             }
@@ -59,8 +65,8 @@ pub(super) fn wait_for_bytes(
         let limits = &worker.settings.limits;
         let limit = match awaited {
             // A client that has sent nothing yet owes the head of a request.
-            AwaitedBytes::ProxyHeader | AwaitedBytes::FirstRequest => limits.head_timeout,
             AwaitedBytes::NextRequest => limits.idle_timeout,
+            _ => limits.head_timeout,
         };
         // A stop moves the deadline forward.
         let idle_end = place.since() + limit;

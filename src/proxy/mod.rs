@@ -17,9 +17,9 @@
 //! ends the request. The replica's connection returns to its upstream, `request_stats` fills the
 //! access log's record, and the session reads the next head.
 //!
-//! With `--balance connection` or `source`, `passthrough` sends a whole connection to one seat as a
-//! tunnel. The `admin` paths end at the fleet. While a replica is awaited, `client_watch` detects
-//! that the client has left.
+//! With `--balance connection`, `source` or `sni`, `passthrough` sends a whole connection to one
+//! seat as a tunnel; `server_name` reads the ClientHello of TLS. The `admin` paths end at the
+//! fleet. While a replica is awaited, `client_watch` detects that the client has left.
 //!
 //! Imports between these files only lead down, and `worker` holds what the sessions of a thread
 //! share. No step waits for a lock, the fleet or another worker, except through channels: admin
@@ -75,6 +75,7 @@ mod retry_state;
 mod rewrite;
 mod roster_view;
 mod route;
+mod server_name;
 mod session;
 mod settings;
 mod stall_detector;

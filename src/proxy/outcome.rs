@@ -67,7 +67,7 @@ pub(super) async fn finish(
             );
             if let Ok(stream) = client.stream.registered() {
                 let ended = tunnel::run(worker, stream, &mut replica, early, counters);
-                stats.ended.set(Some(Box::pin(ended).await));
+                stats.ended.set(Some(Box::pin(ended).await.into()));
             }
             Disposition::Close
         }

@@ -1,12 +1,15 @@
 //! Connections that go to one replica as a whole. With `--balance connection` the head of the first
 //! request decides. With `--balance source` the client's address decides, and nothing is parsed.
+//! With `--balance sni` the server name of TLS decides.
 //!
 //! Until a replica has accepted bytes, the next seat can take over. From then on the bytes are
 //! relayed without inspection, nothing is resent, and an abnormal close on one side becomes a reset
 //! on the other.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::net::TcpStream;
@@ -24,7 +27,7 @@ use super::request_stats::{ByteCounters, RequestStats};
 use super::route::{self, NoReplica};
 use super::tunnel;
 use super::worker::Worker;
-use super::write::write_some;
+use super::write::{write_some, write_whole};
 use crate::ring::Key;
 use crate::wire::head::RequestHead as Head;
 
@@ -95,9 +98,9 @@ pub(super) async fn by_head(
     }
 }
 
-/// Serves a connection by its client's address alone.
-pub(super) async fn by_source(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
-    let key = source_key(client.addr.ip());
+/// Serves a connection of any protocol by a key that is no part of a request. All of its bytes are
+/// in the inbox.
+pub(super) async fn by_key(worker: &Rc<Worker>, client: &mut Client, key: Key) -> Disposition {
     match connect_any(worker, key, client).await {
         Ok(Some(connected)) => relay(worker, client, key, connected).await,
         Ok(None) => client.client_left(),
@@ -133,6 +136,7 @@ async fn connect_any(
     client: &mut Client,
 ) -> Result<Option<ConnectedReplica>, (NoReplica, Attempted)> {
     let limit = worker.settings.limits.write_timeout;
+    let header = proxy_header(worker, client);
     let mut attempted = Attempted::default();
     let mut reroutes = 0;
     loop {
@@ -146,17 +150,16 @@ async fn connect_any(
         };
         let upstream = in_flight.upstream();
         attempted.mark_taken_over(upstream);
+        let begun = Instant::now();
         let connected = worker.dial(&in_flight, &attempted);
         let Some(connected) = unless_reset(worker, &mut client.stream, connected).await else {
             return Ok(None);
         };
         let why = connected.as_ref().err().copied();
         if let Ok(mut replica) = connected {
-            let sent = match client.inbox.is_empty() {
-                true => Ok(0),
-                false => write_some(&mut client.timer, &mut replica, &client.inbox, limit).await,
-            };
-            if let Ok(sent) = sent {
+            let connections = upstream.counters().connections();
+            connections.connects.observe(begun.elapsed());
+            if let Ok(sent) = begin(client, &mut replica, &header, limit).await {
                 client.inbox.advance(sent);
                 return Ok(Some(ConnectedReplica {
                     replica,
@@ -168,6 +171,37 @@ async fn connect_any(
         }
         attempted.not_reached(upstream, why.unwrap_or(NoConnection::Broken));
         reroutes += 1;
+    }
+}
+
+/// Returns the PROXY header of a client's connection to a replica; empty if none is sent.
+fn proxy_header(worker: &Worker, client: &Client) -> Vec<u8> {
+    let Some(version) = worker.settings.send_proxy else {
+        return Vec::new();
+    };
+    match client.stream.local_addr() {
+        Ok(server) => version.header(client.addr, server),
+        // The socket is unusable, which the next read or write detects.
+        Err(_) => version.local_header().to_vec(),
+    }
+}
+
+/// Writes the header completely, and then the client's bytes as far as they fit. Returns the number
+/// of the client's bytes that were accepted.
+async fn begin(
+    client: &mut Client,
+    replica: &mut TcpStream,
+    header: &[u8],
+    limit: Duration,
+) -> io::Result<usize> {
+    if !header.is_empty() {
+        // A write of its own, so that the header arrives in one piece (section 2 of the
+        // specification).
+        write_whole(&mut client.timer, replica, (header, &[]), limit).await?;
+    }
+    match client.inbox.is_empty() {
+        true => Ok(0),
+        false => write_some(&mut client.timer, replica, &client.inbox, limit).await,
     }
 }
 
@@ -197,7 +231,9 @@ async fn relay(
     let early = &mut client.inbox;
     if let Ok(stream) = client.stream.registered() {
         let ended = tunnel::run(worker, stream, &mut replica, early, counters).await;
-        stats.ended.set(Some(ended));
+        let connections = in_flight.upstream().counters().connections();
+        connections.ended(ended, stats.begun.elapsed());
+        stats.ended.set(Some(ended.into()));
     }
     Disposition::Close
 }

@@ -56,7 +56,7 @@ pub(super) async fn read_header(worker: &Worker, client: &mut Client) -> bool {
         Ok(None) => false,
         Err(why) => {
             worker.port().proxy_headers_refused.add(1);
-            if worker.proxy_warnings.is_due() {
+            if worker.refusal_warnings.is_due() {
                 let addr = client.addr;
                 tracing::warn!("connection from {addr} closed: {why} (--accept-proxy)");
             }

@@ -123,6 +123,21 @@ impl AccessRecordBuilder {
         }
     }
 
+    /// Records the server name that gave the key.
+    pub(super) fn set_server_name(&mut self, name: String) {
+        if let Some(record) = &mut self.record {
+            record.fields.id = name.into_bytes();
+        }
+    }
+
+    /// Records a refused ClientHello, of which `len` bytes have arrived.
+    pub(super) fn hello_refused(&mut self, len: usize, blame: TerminatedBy) {
+        if let Some(record) = &mut self.record {
+            record.from_client = len as u64;
+            record.ended = blame;
+        }
+    }
+
     /// Records a refused head, of which `inbox` has arrived.
     pub(super) fn refused(&mut self, inbox: &[u8]) {
         let unread = self

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::settings::{BalanceMode, ProxySettings};
 use super::upstream::Upstream;
 use crate::load::LoadView;
 use crate::ring::Seat;
@@ -26,7 +27,7 @@ impl RosterView {
         roster: Arc<Roster>,
         before: Option<&Self>,
         worker: usize,
-        slow_guard: bool,
+        settings: &ProxySettings,
         load: &Rc<RefCell<LoadView>>,
     ) -> Self {
         let upstreams = before
@@ -47,6 +48,12 @@ impl RosterView {
                 None => Rc::new(Upstream::new(member, worker, load)),
             });
         let upstreams: Vec<Rc<Upstream>> = upstreams.collect();
+        if settings.balance != BalanceMode::Request {
+            let counters = upstreams.iter().map(|upstream| upstream.counters());
+            counters.for_each(|counters| {
+                counters.connections();
+            });
+        }
         // A replica that left keeps its exchanges, which a drain waits for, and gets no new ones.
         gone.values().for_each(|upstream| upstream.retire());
         let reset = before.is_none_or(|view| view.roster.ring_or_bound_differs(&roster));
@@ -56,7 +63,7 @@ impl RosterView {
             .collect();
         let bound = roster.bound;
         let mut load = load.borrow_mut();
-        load.update(bound, slow_guard, reset, &members);
+        load.update(bound, settings.slow_guard, reset, &members);
         let view = Self { roster, upstreams };
         view.publish_full(&load);
         view

@@ -22,6 +22,7 @@ use super::passthrough;
 use super::proxy_protocol;
 use super::rate_limit;
 use super::record_builder::AccessRecordBuilder;
+use super::server_name;
 use super::settings::BalanceMode;
 use super::worker::{SessionGuard, Worker};
 use crate::wire::deadline::Deadline;
@@ -62,11 +63,13 @@ async fn serve(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
     {
         return Disposition::Close;
     }
-    if worker.settings.balance == BalanceMode::Source {
-        client.record = AccessRecordBuilder::start(worker, client.addr);
-        let after = Box::pin(passthrough::by_source(worker, client)).await;
-        client.record = None;
-        return after;
+    let balance = worker.settings.balance;
+    if !balance.reads_requests() {
+        let waits = balance == BalanceMode::Sni && client.inbox.is_empty();
+        if waits && !wait_for_bytes(worker, client, AwaitedBytes::ClientHello).await {
+            return Disposition::Close;
+        }
+        return Box::pin(serve_whole(worker, client)).await;
     }
     let mut awaited = AwaitedBytes::FirstRequest;
     loop {
@@ -91,6 +94,21 @@ async fn serve(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Serves a connection that goes to one replica as a whole, whatever its bytes are.
+async fn serve_whole(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
+    client.record = AccessRecordBuilder::start(worker, client.addr);
+    let key = match worker.settings.balance {
+        BalanceMode::Sni => server_name::read_key(worker, client).await,
+        _ => Some(passthrough::source_key(client.addr.ip())),
+    };
+    let after = match key {
+        Some(key) => passthrough::by_key(worker, client, key).await,
+        None => Disposition::Close,
+    };
+    client.record = None;
+    after
 }
 
 /// Closes with a reset, or with a lingering close. A stream that the event loop has lost is

@@ -13,6 +13,7 @@ use super::retry_on::RetryOn;
 use crate::access::AccessPolicy;
 use crate::clients::ClientPolicy;
 use crate::load::EjectionRule;
+use crate::wire::proxy_header::ProxyVersion;
 
 /// Settings of the data port, the same for all workers.
 #[derive(Debug)]
@@ -25,6 +26,9 @@ pub struct ProxySettings {
     pub accept_proxy: Vec<IpNet>,
     /// Clients that are served, and limits for each; shared with the control port.
     pub clients: Arc<ClientPolicy>,
+    /// Version of the PROXY header at the beginning of each connection to a replica; `None` sends
+    /// none.
+    pub send_proxy: Option<ProxyVersion>,
     /// Maximum number of retries of a lost request.
     pub retries: u32,
     /// Statuses for which an idempotent request is sent to another replica.
@@ -91,11 +95,21 @@ pub enum BalanceMode {
     /// All connections of a client's address go to one replica, whatever their protocol. The server
     /// may speak first, so a listener must not wait for the client's first byte.
     Source,
+    /// A TLS connection goes to the seat of the server name in its ClientHello, undecrypted.
+    Sni,
+}
+
+impl BalanceMode {
+    /// Returns `true` if a connection begins with an HTTP request that is read.
+    #[must_use]
+    pub fn reads_requests(self) -> bool {
+        matches!(self, Self::Request | Self::Connection)
+    }
 }
 
 /// A text that is not a balance mode.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not request, connection or source")]
+#[error("'{0}' is not request, connection, source or sni")]
 pub struct ParseBalanceModeError(String);
 
 impl FromStr for BalanceMode {
@@ -106,6 +120,7 @@ impl FromStr for BalanceMode {
             "request" => Ok(Self::Request),
             "connection" => Ok(Self::Connection),
             "source" => Ok(Self::Source),
+            "sni" => Ok(Self::Sni),
             _ => Err(ParseBalanceModeError(text.to_owned())),
         }
     }
@@ -117,6 +132,7 @@ impl fmt::Display for BalanceMode {
             Self::Request => "request",
             Self::Connection => "connection",
             Self::Source => "source",
+            Self::Sni => "sni",
         })
     }
 }

@@ -14,12 +14,12 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
-use super::access_record::TerminatedBy;
 use super::buffer_pool::BufferSize;
 use super::fairness::Turn;
 use super::pipe_pool::{PooledPipe, TransferError};
 use super::request_stats::ByteCounters;
 use super::worker::Worker;
+use crate::metrics::ConnectionEnd;
 use crate::wire::deadline::Deadline;
 use crate::wire::socket;
 use crate::wire::splice::Empty;
@@ -27,14 +27,14 @@ use crate::wire::splice::Empty;
 /// Relays bytes until both sides have ended, one resets, or neither moves a byte for the tunnel
 /// timeout. `early` holds bytes that the client sent before the tunnel opened. `counters` count
 /// both directions, the client's first. The caller only has to close both connections. Returns the
-/// party that ended it.
+/// way in which it ended.
 pub(super) async fn run(
     worker: &Worker,
     client: &mut TcpStream,
     replica: &mut TcpStream,
     early: &mut BytesMut,
     counters: (ByteCounters<'_>, ByteCounters<'_>),
-) -> TerminatedBy {
+) -> ConnectionEnd {
     let last_activity = Cell::new(Instant::now());
     let (from_client, to_client) = client.split();
     let (from_replica, to_replica) = replica.split();
@@ -49,38 +49,35 @@ pub(super) async fn run(
         turn: Turn::default(),
         over: false,
     };
-    let blame = [TerminatedBy::ByClient, TerminatedBy::ByReplica];
+    let blame = [ConnectionEnd::ClientReset, ConnectionEnd::ReplicaReset];
     let to_replica = direction(from_client, to_replica, counters.0, blame).run(early);
     let mut nothing = BytesMut::new();
-    let blame = [TerminatedBy::ByReplica, TerminatedBy::ByClient];
+    let blame = [ConnectionEnd::ReplicaReset, ConnectionEnd::ClientReset];
     let to_client = direction(from_replica, to_client, counters.1, blame).run(&mut nothing);
     match tokio::try_join!(to_replica, to_client) {
-        Ok(_) => TerminatedBy::Whole,
-        Err(TunnelError { ended_by, err }) => {
+        Ok(_) => ConnectionEnd::Ended,
+        Err(TunnelError { end, err }) => {
             tracing::debug!("tunnel broke: {err}");
-            ended_by
+            end
         }
     }
 }
 
 /// Error that broke a tunnel.
 struct TunnelError {
-    ended_by: TerminatedBy,
+    end: ConnectionEnd,
     err: io::Error,
 }
 
 impl TunnelError {
     /// Blames this side, unless the error is the tunnel timeout.
-    fn from_side(side: TerminatedBy) -> impl Fn(io::Error) -> Self {
+    fn from_side(side: ConnectionEnd) -> impl Fn(io::Error) -> Self {
         move |err| match err.kind() {
             io::ErrorKind::TimedOut => Self {
-                ended_by: TerminatedBy::ByUs,
+                end: ConnectionEnd::TimedOut,
                 err,
             },
-            _ => Self {
-                ended_by: side,
-                err,
-            },
+            _ => Self { end: side, err },
         }
     }
 }
@@ -90,8 +87,8 @@ struct Direction<'a> {
     worker: &'a Worker,
     from: ReadHalf<'a>,
     to: WriteHalf<'a>,
-    /// Party to blame if `from` fails, and if `to` fails.
-    blame: [TerminatedBy; 2],
+    /// End of the tunnel if `from` fails, and if `to` fails.
+    blame: [ConnectionEnd; 2],
     /// Time of the last byte in either direction.
     last_activity: &'a Cell<Instant>,
     counters: ByteCounters<'a>,

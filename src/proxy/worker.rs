@@ -66,8 +66,8 @@ pub(super) struct Worker {
     stopping: Cell<Option<Instant>>,
     sessions: Cell<usize>,
     no_sessions: Notify,
-    /// Interval of warnings about PROXY headers.
-    pub(super) proxy_warnings: LogInterval,
+    /// Interval of warnings about connections that are closed for their first bytes.
+    pub(super) refusal_warnings: LogInterval,
 }
 
 impl Worker {
@@ -83,11 +83,7 @@ impl Worker {
         let version = roster.version;
         let load = Rc::default();
         let view = RefCell::new(Rc::new(RosterView::update(
-            roster,
-            None,
-            index,
-            settings.slow_guard,
-            &load,
+            roster, None, index, &settings, &load,
         )));
         subscriber.acknowledge(version);
         Self {
@@ -116,7 +112,7 @@ impl Worker {
             stopping: Cell::new(None),
             sessions: Cell::new(0),
             no_sessions: Notify::new(),
-            proxy_warnings: LogInterval::default(),
+            refusal_warnings: LogInterval::default(),
         }
     }
 
@@ -153,8 +149,8 @@ impl Worker {
             let before = self.view();
             // The last counts of the replicas that leave.
             before.merge_loads(&mut self.load.borrow_mut());
-            let guard = self.settings.slow_guard;
-            let view = RosterView::update(roster, Some(&before), self.index, guard, &self.load);
+            let settings = &self.settings;
+            let view = RosterView::update(roster, Some(&before), self.index, settings, &self.load);
             let view = Rc::new(view);
             self.view.replace(Rc::clone(&view));
             view.upstreams

@@ -3,6 +3,7 @@
 //! Counters are read one after the other while they change, so related sums may differ by the few
 //! requests that arrived in between.
 
+use super::connection_counts::{self, ConnectionCounts};
 use crate::metrics::{
     Counter, DataPortCounters, FleetCounters, HistogramSnapshot, ReplicaCounters, Retry,
     SeatCounters,
@@ -44,6 +45,8 @@ pub struct SeatCounts {
     pub first_byte: HistogramSnapshot,
     /// Time from a request's head to its end.
     pub total: HistogramSnapshot,
+    /// Whole connections; `None` if requests are balanced.
+    pub connections: Option<Box<ConnectionCounts>>,
     /// Time from a heartbeat to its answer.
     pub heartbeats: HistogramSnapshot,
     /// Heartbeats that failed.
@@ -75,6 +78,8 @@ impl SeatCounts {
             self.truncated += worker.truncated.get();
             self.first_byte.add(&worker.first_byte.read());
             self.total.add(&worker.total.read());
+            let connections = worker.connections_if_any().map(ConnectionCounts::read);
+            connection_counts::add(&mut self.connections, connections.as_ref());
         }
         self.in_flight += counters.in_flight();
         self.awaiting += counters.awaiting();
@@ -107,6 +112,7 @@ impl SeatCounts {
         self.awaiting += other.awaiting;
         self.first_byte.add(&other.first_byte);
         self.total.add(&other.total);
+        connection_counts::add(&mut self.connections, other.connections.as_deref());
         self.heartbeats.add(&other.heartbeats);
         self.missed += other.missed;
         self.deaths += other.deaths;
@@ -143,6 +149,8 @@ pub struct PortCounts {
     pub clients_over_connections: u64,
     /// Requests above the rate of their client.
     pub clients_over_rate: u64,
+    /// Connections that were closed for want of a right ClientHello.
+    pub client_hellos_refused: u64,
     /// Request heads that were refused, by status class, 1xx first.
     pub refused: [u64; 5],
     /// Locally generated replies other than these refusals.
@@ -191,6 +199,7 @@ impl PortCounts {
             counts.clients_denied += worker.clients_denied.get();
             counts.clients_over_connections += worker.clients_over_connections.get();
             counts.clients_over_rate += worker.clients_over_rate.get();
+            counts.client_hellos_refused += worker.client_hellos_refused.get();
             add_all(&mut counts.refused, worker.refused.get());
             add_all(&mut counts.own_replies, worker.own_replies.get());
             counts.retries_denied += worker.retries_denied.get();
@@ -237,6 +246,7 @@ fn add_all<const N: usize>(sums: &mut [u64; N], more: [u64; N]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::ConnectionEnd;
     use std::time::Duration;
 
     #[test]
@@ -254,6 +264,8 @@ mod tests {
             counters.saved.add(1);
             counters.to_client.add(10);
             counters.begin();
+            let connections = counters.connections();
+            connections.ended(ConnectionEnd::ClientReset, Duration::from_secs(1));
             counters.first_byte.observe(Duration::from_millis(3));
         }
         let mut counts = SeatCounts::default();
@@ -264,6 +276,11 @@ mod tests {
         assert_eq!(counts.saved, 2);
         assert_eq!((counts.to_client, counts.in_flight), (20, 2));
         assert_eq!(counts.first_byte.sum(), Duration::from_millis(6));
+        let mut both = counts.clone();
+        both.add(&counts);
+        both.add(&SeatCounts::default());
+        assert_eq!(both.connections.unwrap().ends, [0, 4, 0, 0]);
+        assert_eq!(SeatCounts::default().connections, None);
     }
 
     #[test]

@@ -5,12 +5,14 @@
 //! shared with the fleet. The rest are values, and the time is a parameter. The counts of a seat
 //! never decrease, although each of its replicas starts with new counters.
 
+mod connection_counts;
 mod counts;
 mod history;
 mod registry;
 mod sampler;
 mod timeline;
 
+pub use connection_counts::ConnectionCounts;
 pub use counts::{FleetCountsSnapshot, PortCounts, SeatCounts};
 pub use history::{History, Rates, SNAPSHOTS_KEPT, StatsSnapshot, TICK};
 pub use registry::CounterRegistry;

@@ -1,10 +1,12 @@
-//! Bytes and sockets: HTTP/1.1 heads and framing, local replies, deadlines and socket options.
+//! Bytes and sockets: HTTP/1.1 heads and framing, local replies, deadlines and socket options. Also
+//! the beginnings of other protocols: PROXY headers and the ClientHello of TLS.
 //!
 //! Everything here serves one connection. The caller knows the role of the peer, and what its
 //! failure means. Functions return the outcome; the caller counts it.
 
 mod chunk_extension;
 pub mod chunked;
+pub mod client_hello;
 pub mod client_prefix;
 pub mod connection_auth;
 pub mod date;

@@ -4,8 +4,12 @@
 //! Pure. The parser is strict, because another reading of the same bytes would be another client:
 //! exact separators, numbers without leading zeros, complete vectors, the right checksum.
 
+mod encode;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
+
+pub use encode::{ParseProxyVersionError, ProxyVersion};
 
 /// Maximum length of a header, in bytes. Version 1 has 107 at most. In version 2 the vectors after
 /// the addresses may be of any length, and those in use need a few hundred bytes.

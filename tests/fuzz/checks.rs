@@ -8,6 +8,7 @@ use std::fmt::Debug;
 
 use bytes::BytesMut;
 use ringmaster::wire::chunked::{BadChunk, Scanner};
+use ringmaster::wire::client_hello::{ClientHelloError, ClientHelloReader};
 use ringmaster::wire::framing::{self, Body, FramingField};
 use ringmaster::wire::head::{self, Fields, HeaderSlots, ResponseHeaderSlots};
 use ringmaster::wire::lenient::{self, Rewritten};
@@ -40,6 +41,28 @@ pub(crate) fn proxy_header(bytes: &[u8]) {
         let header = header.inspect(|header| assert!(header.len <= bytes.len()));
         Ok::<_, ProxyHeaderError>(header.map(|header| (header.len, header.client)))
     });
+}
+
+/// The ClientHello in front of a connection, within a limit that its first bytes say.
+pub(crate) fn client_hello(bytes: &[u8]) {
+    let [low, high, bytes @ ..] = bytes else {
+        return;
+    };
+    let max = usize::from(u16::from_le_bytes([*low, *high]));
+    let whole = |bytes: &[u8]| {
+        let hello = ClientHelloReader::default().read(bytes, max)?;
+        let hello = hello.inspect(|hello| assert!(hello.len <= bytes.len().min(max)));
+        Ok::<_, ClientHelloError>(hello.map(|hello| (hello.len, hello.server_name)))
+    };
+    check_prefixes(bytes, whole);
+    // A reader that sees the pieces one after the other finds the same.
+    let mut reader = ClientHelloReader::default();
+    let stride = bytes.len() / CUTS + 1;
+    let ends = (0..bytes.len()).step_by(stride).chain([bytes.len()]);
+    let mut reads = ends.map(|end| reader.read(&bytes[..end], max));
+    let found = reads.find(|read| *read != Ok(None));
+    let found = found.unwrap_or(Ok(None));
+    assert_eq!(found, ClientHelloReader::default().read(bytes, max));
 }
 
 /// A response head and its framing, for an answer to GET and to HEAD.

@@ -36,6 +36,11 @@ impl Client {
         Self(Wire::new(socket.into()))
     }
 
+    /// Port of the client's side.
+    pub(crate) fn local_port(&self) -> u16 {
+        self.0.stream.local_addr().expect("its address").port()
+    }
+
     #[track_caller]
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write(bytes).expect("sending");

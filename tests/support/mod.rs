@@ -6,6 +6,8 @@
 
 mod backend;
 mod client;
+#[path = "../../src/wire/client_hello/tests/sample.rs"]
+pub(crate) mod client_hello;
 mod docker;
 mod dockerd;
 mod engine;

@@ -80,18 +80,31 @@ impl Families {
         bounds: &[u64],
         samples: impl IntoIterator<Item = (MetricLabels, HistogramSnapshot)>,
     ) {
+        self.scaled_histogram(name, help, (bounds, 1), samples);
+    }
+
+    /// Adds a histogram of times that were divided by `scale` before they were counted. The
+    /// `bounds` are those of the divided times.
+    pub(super) fn scaled_histogram(
+        &mut self,
+        name: &str,
+        help: &str,
+        (bounds, scale): (&[u64], u32),
+        samples: impl IntoIterator<Item = (MetricLabels, HistogramSnapshot)>,
+    ) {
+        let scale = f64::from(scale);
         let samples = samples.into_iter().map(|(labels, times)| {
             let buckets = bounds.iter().zip(times.at_most(bounds));
             let buckets = buckets.map(|(bound, count)| {
                 let mut bucket = Bucket::default();
-                bucket.set_upper_bound(*bound as f64 / 1e6);
+                bucket.set_upper_bound(*bound as f64 * scale / 1e6);
                 bucket.set_cumulative_count(count);
                 bucket
             });
             let mut histogram = Histogram::default();
             histogram.set_bucket(buckets.collect());
             histogram.set_sample_count(times.count());
-            histogram.set_sample_sum(times.sum().as_secs_f64());
+            histogram.set_sample_sum(times.sum().as_secs_f64() * scale);
             let mut metric = labelled(labels);
             metric.set_histogram(histogram);
             metric

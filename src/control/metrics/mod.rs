@@ -5,15 +5,16 @@
 //! clients send. The counters of a seat are kept when its replica dies or the seat leaves the ring;
 //! its state is shown only while it is on the ring.
 
-mod data_port;
+mod connections;
 mod exposition;
+mod port;
 mod process;
 mod samples;
 
 use std::time::{Instant, UNIX_EPOCH};
 
-use self::exposition::{Families, MetricLabels};
-use self::samples::{classes, unlabelled};
+use self::exposition::Families;
+use self::samples::{DURATION_BUCKETS, by_seat, by_seat_and, classes, seat_label, unlabelled};
 use super::context::ControlContext;
 use super::seat_state::{SEAT_STATES, seat_state};
 use crate::fleet::RolloutStage;
@@ -22,12 +23,6 @@ use crate::ring::Seat;
 use crate::stats::{FleetCountsSnapshot, SeatCounts};
 
 pub(super) use self::exposition::MEDIA_TYPE;
-
-/// Buckets of requests and starts, in microseconds: 0.1 ms to 50 s.
-const DURATION_BUCKETS: [u64; 18] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
-    1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000,
-];
 
 /// Number of these buckets for heartbeats, which time out soon: 0.1 ms to 1 s.
 const HEARTBEAT_BUCKETS: usize = 13;
@@ -56,35 +51,10 @@ fn render(context: &ControlContext, now: Instant) -> Result<String, String> {
     let seats: Vec<(Seat, SeatCounts)> = counters.seats.into_iter().collect();
     requests(&mut families, &seats);
     times(&mut families, &seats);
+    connections::add(&mut families, &seats);
     life_counters(&mut families, &seats, &counters.fleet);
-    data_port::add(&mut families, &counters.port);
+    port::add(&mut families, &counters.port);
     families.text()
-}
-
-fn seat_label(seat: Seat) -> (&'static str, String) {
-    ("seat", seat.to_string())
-}
-
-/// Returns a sample for each seat.
-fn by_seat<'a, T: 'a>(
-    seats: &'a [(Seat, SeatCounts)],
-    value: impl Fn(&SeatCounts) -> T + 'a,
-) -> impl Iterator<Item = (MetricLabels, T)> + 'a {
-    let sample = move |(at, counts): &(Seat, SeatCounts)| (vec![seat_label(*at)], value(counts));
-    seats.iter().map(sample)
-}
-
-/// Returns a sample for each seat and each of its `values`. The label `name` distinguishes the
-/// values.
-fn by_seat_and<'a, const N: usize>(
-    seats: &'a [(Seat, SeatCounts)],
-    name: &'static str,
-    values: impl Fn(&SeatCounts) -> [(&'static str, u64); N] + 'a,
-) -> impl Iterator<Item = (MetricLabels, u64)> + 'a {
-    seats.iter().flat_map(move |(at, counts)| {
-        let labels = |value: &str| vec![seat_label(*at), (name, value.to_owned())];
-        values(counts).map(|(value, count)| (labels(value), count))
-    })
 }
 
 fn about(families: &mut Families, context: &ControlContext, fleet: &FleetCountsSnapshot) {

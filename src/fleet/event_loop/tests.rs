@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::super::engine::{EngineEvent, EngineEvents, Fixed};
 use super::super::journal::Journal;
 use super::super::{
-    Discovery, FleetSettings, HeartbeatSettings, ProbeKind, ReplicaSettings, discover,
+    Discovery, FleetSettings, HeartbeatSettings, Probe, ProbeKind, ReplicaSettings, discover,
 };
 use super::*;
 use crate::ring::Spec;
@@ -25,9 +25,12 @@ fn fleet_loop() -> (FleetLoop, mpsc::UnboundedReceiver<EngineEvent>, Subscriber)
             timeout: long,
             misses: 3,
             replace_after: Duration::ZERO,
-            probe: ProbeKind::Get {
-                path: "/".to_owned(),
-                host: None,
+            probe: Probe {
+                kind: ProbeKind::Get {
+                    path: "/".to_owned(),
+                    host: None,
+                },
+                proxy: None,
             },
         }),
         start_timeout: long,

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::probe::{self, ProbeKind, ProbeOutcome};
+use super::probe::{self, Probe, ProbeOutcome};
 use super::timing::timeout_excluding_stalls;
 use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
@@ -47,22 +47,22 @@ pub(super) enum ServerKind {
 /// each answer. Dropping the future closes all connections.
 pub(super) async fn detect(
     addr: ReplicaAddr,
-    kind: &ProbeKind,
+    probe: &Probe,
     assigned_seat: Option<Seat>,
     mut first: TcpStream,
     limit: Duration,
 ) -> ServerKind {
     let limit = limit.min(MAX_WAIT);
-    let (sent, mut second) = (Instant::now(), probe_alone(addr, kind, assigned_seat));
+    let (sent, mut second) = (Instant::now(), probe_alone(addr, probe, assigned_seat));
     for _ in 0..PROBE_ROUNDS {
         match timeout_excluding_stalls(limit, second.as_mut()).await {
             None => {}
             Some(ProbeOutcome::Closed | ProbeOutcome::Wrong(..)) => {
-                second = probe_alone(addr, kind, assigned_seat);
+                second = probe_alone(addr, probe, assigned_seat);
             }
             Some(_) => return ServerKind::Concurrent(first),
         }
-        let again = probe::run(addr, kind, Some(first), true, assigned_seat);
+        let again = probe::run(addr, probe, Some(first), true, assigned_seat);
         match timeout_excluding_stalls(limit, again).await {
             Some(ProbeOutcome::Healthy(Some(stream), _)) => first = stream,
             _ => return ServerKind::Unclear,
@@ -73,9 +73,9 @@ pub(super) async fn detect(
 }
 
 /// Sends a heartbeat on a connection of its own.
-fn probe_alone(addr: ReplicaAddr, kind: &ProbeKind, assigned_seat: Option<Seat>) -> PendingProbe {
-    let kind = kind.clone();
-    Box::pin(async move { probe::run(addr, &kind, None, false, assigned_seat).await })
+fn probe_alone(addr: ReplicaAddr, probe: &Probe, assigned_seat: Option<Seat>) -> PendingProbe {
+    let probe = probe.clone();
+    Box::pin(async move { probe::run(addr, &probe, None, false, assigned_seat).await })
 }
 
 /// The heartbeats of a server that serves one connection at a time.
@@ -93,7 +93,7 @@ impl TakingTurns {
     pub(super) async fn next_turn(
         &mut self,
         addr: ReplicaAddr,
-        kind: &ProbeKind,
+        probe: &Probe,
         assigned_seat: Option<Seat>,
         limit: Duration,
     ) -> ProbeOutcome {
@@ -101,7 +101,7 @@ impl TakingTurns {
         let waiting = self.waiting.take();
         let waiting = waiting.filter(|(sent, _)| now - *sent < MAX_TURN);
         let (sent, mut pending) =
-            waiting.unwrap_or_else(|| (now, probe_alone(addr, kind, assigned_seat)));
+            waiting.unwrap_or_else(|| (now, probe_alone(addr, probe, assigned_seat)));
         let outcome = timeout_excluding_stalls(limit, pending.as_mut()).await;
         outcome.unwrap_or_else(|| {
             self.waiting = Some((sent, pending));

@@ -34,8 +34,8 @@ use crate::roster::ReplicaId;
 use prober::Prober;
 use trigger::ProbeTrigger;
 
-pub use probe::ProbeKind;
 pub(super) use probe::identify;
+pub use probe::{Probe, ProbeKind};
 pub(super) use response::Identity;
 pub(super) use target::{ProbeSchedule, ProbeTarget};
 

@@ -18,6 +18,7 @@ use super::timing::{until_closed, until_readable};
 use crate::fleet::plan::Refusal;
 use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
+use crate::wire::proxy_header::ProxyVersion;
 
 /// Maximum length of a body that is read so that its connection can be kept, in bytes.
 const MAX_PROBE_BODY: usize = 64 * 1024;
@@ -39,6 +40,15 @@ pub enum ProbeKind {
     },
     /// A connection, on which nothing is sent; its success means healthy.
     Connect,
+}
+
+/// The form of a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Its kind.
+    pub kind: ProbeKind,
+    /// Version of the PROXY header at the beginning of its connection; `None` sends none.
+    pub proxy: Option<ProxyVersion>,
 }
 
 /// The result of one heartbeat.
@@ -75,10 +85,10 @@ fn request_text(path: &str, host: &str, keep: bool, assigned_seat: Option<Seat>)
 /// identity.
 pub(in crate::fleet) async fn identify(
     addr: ReplicaAddr,
-    kind: &ProbeKind,
+    probe: &Probe,
     limit: Duration,
 ) -> Option<Option<Identity>> {
-    match timeout(limit, run(addr, kind, None, false, None))
+    match timeout(limit, run(addr, probe, None, false, None))
         .await
         .ok()?
     {
@@ -92,35 +102,29 @@ pub(in crate::fleet) async fn identify(
 /// connections.
 pub(super) async fn run(
     addr: ReplicaAddr,
-    kind: &ProbeKind,
+    probe: &Probe,
     held: Option<TcpStream>,
     keep: bool,
     assigned_seat: Option<Seat>,
 ) -> ProbeOutcome {
-    match kind {
-        ProbeKind::Get { path, host } => {
+    let stream = match (&probe.kind, held) {
+        // Only a new connection detects a broken path or a full backlog.
+        (ProbeKind::Connect, _) | (_, None) => connect(addr, probe.proxy).await,
+        (ProbeKind::Get { .. }, Some(held)) => Ok(held),
+    };
+    match (&probe.kind, stream) {
+        (ProbeKind::Get { path, host }, Ok(stream)) => {
             let host = host.clone().unwrap_or_else(|| addr.to_string());
             let request = request_text(path, &host, keep, assigned_seat);
-            exchange(addr, &request, held).await
+            exchange(&request, stream).await
         }
-        // Only a new connection detects a broken path or a full backlog.
-        ProbeKind::Connect => match connect(addr).await {
-            Ok(stream) => ProbeOutcome::Healthy(Some(stream), None),
-            Err(outcome) => outcome,
-        },
+        (ProbeKind::Connect, Ok(stream)) => ProbeOutcome::Healthy(Some(stream), None),
+        (_, Err(outcome)) => outcome,
     }
 }
 
 /// Sends `request` and reads the answer.
-async fn exchange(addr: ReplicaAddr, request: &str, held: Option<TcpStream>) -> ProbeOutcome {
-    let stream = match held {
-        Some(stream) => Ok(stream),
-        None => connect(addr).await,
-    };
-    let mut stream = match stream {
-        Ok(stream) => stream,
-        Err(outcome) => return outcome,
-    };
+async fn exchange(request: &str, mut stream: TcpStream) -> ProbeOutcome {
     if stream.write_all(request.as_bytes()).await.is_err() {
         return ProbeOutcome::Closed;
     }
@@ -155,9 +159,12 @@ async fn exchange(addr: ReplicaAddr, request: &str, held: Option<TcpStream>) -> 
     }
 }
 
-/// Connects to a replica.
-async fn connect(addr: ReplicaAddr) -> Result<TcpStream, ProbeOutcome> {
-    let stream = TcpStream::connect(addr.0)
+/// Connects to a replica, and sends the PROXY header of this version.
+async fn connect(
+    addr: ReplicaAddr,
+    proxy: Option<ProxyVersion>,
+) -> Result<TcpStream, ProbeOutcome> {
+    let mut stream = TcpStream::connect(addr.0)
         .await
         .map_err(|err| match err.kind() {
             ErrorKind::ConnectionRefused => ProbeOutcome::Refused(Refusal::Connection),
@@ -173,7 +180,11 @@ async fn connect(addr: ReplicaAddr) -> Result<TcpStream, ProbeOutcome> {
     match (stream.local_addr(), stream.peer_addr()) {
         (Ok(ours), Ok(theirs)) if ours == theirs => Err(ProbeOutcome::Refused(Refusal::Connection)),
         (_, Err(_)) => Err(ProbeOutcome::Closed),
-        _ => Ok(stream),
+        _ => {
+            let header = proxy.map_or(&b""[..], ProxyVersion::local_header);
+            let sent = stream.write_all(header).await;
+            sent.map(|()| stream).map_err(|_| ProbeOutcome::Closed)
+        }
     }
 }
 

@@ -77,7 +77,7 @@ impl Prober {
         Self {
             is_seated: target.assigned_seat.is_none(),
             target,
-            detections: match schedule.kind {
+            detections: match schedule.probe.kind {
                 ProbeKind::Get { .. } => DETECTIONS,
                 ProbeKind::Connect => 0,
             },
@@ -115,13 +115,13 @@ impl Prober {
         let (addr, assigned_seat) = (self.target.addr, self.target.assigned_seat);
         let Some(turns) = &mut self.turns else {
             let (held, keep) = (self.held.take(), !self.closes_each_time());
-            let work = probe::run(addr, &self.schedule.kind, held, keep, assigned_seat);
+            let work = probe::run(addr, &self.schedule.probe, held, keep, assigned_seat);
             return timeout_excluding_stalls(limit, work)
                 .await
                 .unwrap_or(ProbeOutcome::Silent);
         };
-        let kind = &self.schedule.kind;
-        turns.next_turn(addr, kind, assigned_seat, limit).await
+        let probe = &self.schedule.probe;
+        turns.next_turn(addr, probe, assigned_seat, limit).await
     }
 
     /// Detects whether a server that keeps connections serves one at a time, if that is due.
@@ -134,8 +134,8 @@ impl Prober {
         };
         self.detections -= 1;
         let (addr, assigned_seat) = (self.target.addr, self.target.assigned_seat);
-        let (kind, limit) = (&self.schedule.kind, self.schedule.timeout);
-        match iterative::detect(addr, kind, assigned_seat, first, limit).await {
+        let (probe, limit) = (&self.schedule.probe, self.schedule.timeout);
+        match iterative::detect(addr, probe, assigned_seat, first, limit).await {
             ServerKind::Concurrent(first) => {
                 self.held = Some(first);
                 self.detections = 0;
@@ -283,7 +283,7 @@ impl Prober {
         loop {
             tokio::select! {
                 biased;
-                unsolicited = probe::until_unusable(self.held.as_ref(), &self.schedule.kind) => {
+                unsolicited = probe::until_unusable(self.held.as_ref(), &self.schedule.probe.kind) => {
                     return self.closed(unsolicited || usual.is_some());
                 }
                 () = self.trigger.requested() => break,

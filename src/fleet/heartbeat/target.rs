@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::probe::{ProbeKind, ProbeOutcome};
+use super::probe::{Probe, ProbeOutcome};
 use super::response::Identity;
 use crate::fleet::plan::Refusal;
 use crate::ring::Seat;
@@ -15,8 +15,8 @@ pub(in crate::fleet) struct ProbeSchedule {
     pub(in crate::fleet) interval: Duration,
     /// Time after which a heartbeat without an answer is a miss.
     pub(in crate::fleet) timeout: Duration,
-    /// Kind of the heartbeats.
-    pub(in crate::fleet) kind: ProbeKind,
+    /// Form of the heartbeats.
+    pub(in crate::fleet) probe: Probe,
     /// `true` if a replica that has never answered is probed again without delay, because it is
     /// starting.
     pub(in crate::fleet) eager: bool,

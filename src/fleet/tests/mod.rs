@@ -59,9 +59,12 @@ fn settings(replicas: ReplicaSettings) -> FleetSettings {
             timeout: Duration::from_secs(5),
             misses: 3,
             replace_after: Duration::ZERO,
-            probe: ProbeKind::Get {
-                path: "/heartbeat".to_owned(),
-                host: None,
+            probe: Probe {
+                kind: ProbeKind::Get {
+                    path: "/heartbeat".to_owned(),
+                    host: None,
+                },
+                proxy: None,
             },
         }),
         start_timeout: Duration::from_secs(10),

@@ -38,6 +38,7 @@ impl Worker {
         };
         let settings = ProxySettings {
             balance: crate::proxy::BalanceMode::Request,
+            send_proxy: None,
             key: "header:x-request-id,random".parse().unwrap(),
             accept_proxy: Vec::new(),
             clients: Arc::default(),

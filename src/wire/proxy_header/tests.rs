@@ -167,6 +167,51 @@ fn a_checksum_must_be_that_of_the_header() {
     assert_eq!(crc32c::crc32c(&[0; 32]), 0x8a91_36aa);
 }
 
+#[test]
+fn a_header_that_is_written_reads_as_its_client() {
+    let server = "198.51.100.1:80";
+    for (client, server, line) in [
+        (
+            "192.0.2.7:4711",
+            server,
+            "TCP4 192.0.2.7 198.51.100.1 4711 80",
+        ),
+        (
+            "[::ffff:192.0.2.7]:1",
+            server,
+            "TCP4 192.0.2.7 198.51.100.1 1 80",
+        ),
+        (
+            "[2001:db8::7]:65535",
+            "[::1]:443",
+            "TCP6 2001:db8::7 ::1 65535 443",
+        ),
+        (
+            "[2001:db8::7]:1",
+            server,
+            "TCP6 2001:db8::7 ::ffff:198.51.100.1 1 80",
+        ),
+    ] {
+        let (from, to) = (client.parse().unwrap(), server.parse().unwrap());
+        let v1 = ProxyVersion::V1.header(from, to);
+        assert_eq!(v1, format!("PROXY {line}\r\n").into_bytes());
+        let v2 = ProxyVersion::V2.header(from, to);
+        let expected = SocketAddr::new(from.ip().to_canonical(), from.port());
+        for header in [v1, v2] {
+            assert_eq!(self::client(&header), Some(expected), "{client}");
+        }
+    }
+    let v2 = ProxyVersion::V2.header("192.0.2.7:4711".parse().unwrap(), server.parse().unwrap());
+    assert_eq!(v2, self::v2(0x21, 0x11, &IPV4));
+    for version in [ProxyVersion::V1, ProxyVersion::V2] {
+        assert_eq!(client(version.local_header()), None);
+        assert_eq!(version.to_string().parse(), Ok(version));
+    }
+    let local = self::v2(0x20, 0, &[]);
+    assert_eq!(ProxyVersion::V2.local_header(), local);
+    assert!("v3".parse::<ProxyVersion>().is_err());
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_answered_and_a_header_never_exceeds_them(bytes in any::<Vec<u8>>()) {

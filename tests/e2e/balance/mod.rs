@@ -1,11 +1,15 @@
-//! `--balance connection` and `source`: one choice for a whole connection, and nothing read after
-//! it.
+//! `--balance connection`, `source` and `sni`: one choice for a whole connection, and nothing read
+//! after it.
 
 use std::net::SocketAddr;
+use std::sync::mpsc;
 
 use crate::support::{Backend, Ringmaster};
 
 mod connection;
+mod metrics;
+mod send_proxy;
+mod sni;
 mod source;
 mod stop;
 
@@ -31,4 +35,16 @@ fn greeter(name: &'static str) -> Backend {
             conversation.wire.write([byte[0], byte[0]])?;
         }
     })
+}
+
+/// A server that reads a connection to its end, reports the bytes to the receiver if there is one,
+/// and answers `reply`.
+fn recording(reply: &'static str) -> (Backend, mpsc::Receiver<Vec<u8>>) {
+    let (sender, receiver) = mpsc::channel();
+    let backend = Backend::scripted(move |mut conversation| {
+        let received = conversation.wire.rest()?;
+        let _ = sender.send(received);
+        conversation.wire.write(reply)
+    });
+    (backend, receiver)
 }

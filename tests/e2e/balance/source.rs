@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::sync::{Mutex, mpsc};
 
-use super::{before, greeter};
+use super::{before, greeter, recording};
 use crate::support::{Backend, Client, Ringmaster, Signal, TEST_TIMEOUT, Wire, exchange, signal};
 
 const BY_SOURCE: [&str; 2] = ["--balance", "source"];
@@ -12,22 +11,6 @@ const BY_SOURCE: [&str; 2] = ["--balance", "source"];
 /// A connection from this address.
 fn from(source: Ipv4Addr, program: &Ringmaster) -> Client {
     Client::connect_from(source, program.listen)
-}
-
-/// A backend that reads a connection to its end, reports the bytes, and answers `heard`.
-fn recording() -> (Backend, mpsc::Receiver<Vec<u8>>) {
-    let (sender, receiver) = mpsc::channel();
-    let sender = Mutex::new(sender);
-    let backend = Backend::scripted(move |mut conversation| {
-        let received = conversation.wire.rest()?;
-        sender
-            .lock()
-            .expect("a lock")
-            .send(received)
-            .expect("a listener");
-        conversation.wire.write("heard")
-    });
-    (backend, receiver)
 }
 
 #[test]
@@ -108,7 +91,7 @@ fn a_client_is_reset_when_no_replica_is_up() {
 
 #[test]
 fn there_are_no_admin_paths_and_no_errors_of_ours() {
-    let (backend, receiver) = recording();
+    let (backend, receiver) = recording("heard");
     let program = Ringmaster::before(backend.addr, &BY_SOURCE);
     for text in [
         "GET /rep HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -150,7 +133,7 @@ fn a_client_waits_for_the_successor_of_a_dead_replica() {
 
 #[test]
 fn a_client_that_leaves_without_a_word_lets_go_of_the_backend() {
-    let (backend, receiver) = recording();
+    let (backend, receiver) = recording("heard");
     let program = Ringmaster::before(backend.addr, &BY_SOURCE);
     drop(TcpStream::connect(program.listen).unwrap());
     assert_eq!(receiver.recv_timeout(TEST_TIMEOUT).unwrap(), b"");

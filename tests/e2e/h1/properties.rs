@@ -9,6 +9,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::RngSeed;
 
 use super::case::{self, Side, Step, latin1};
+use crate::support::client_hello;
 
 #[path = "../../fuzz/checks.rs"]
 mod checks;
@@ -159,6 +160,16 @@ fn proxy_headers_hold_when_bent() {
         .iter()
         .for_each(|header| checks::proxy_header(header));
     proptest!(config(), |(header in bent(headers))| checks::proxy_header(&header));
+}
+
+#[test]
+fn client_hellos_hold_when_bent() {
+    let message = client_hello::message_of_browser("www.example.com");
+    // The limit in front of each is 16 KiB.
+    let hello = |fragment| [b"\0\x40", &client_hello::records(&message, fragment)[..]].concat();
+    let hellos: Vec<_> = [1, 4, 300, 16_384].map(hello).into();
+    hellos.iter().for_each(|hello| checks::client_hello(hello));
+    proptest!(config(), |(hello in bent(hellos))| checks::client_hello(&hello));
 }
 
 #[test]

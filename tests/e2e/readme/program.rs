@@ -157,7 +157,10 @@ fn families(scrape: &str) -> BTreeMap<String, BTreeSet<String>> {
 fn every_metric_is_in_the_table_with_its_labels_and_no_other() {
     let program = Ringmaster::start(&["--replicas", "2"]);
     let scrape = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    let known = families(&exchange(program.control, scrape).text());
+    let mut known = families(&exchange(program.control, scrape).text());
+    // Whole connections have metrics of their own.
+    let program = Ringmaster::start(&["--replicas", "1", "--balance", "source"]);
+    known.extend(families(&exchange(program.control, scrape).text()));
     let labels: Vec<&String> = known["requests_total"].iter().collect();
     assert_eq!(labels, ["seat", "way"]);
     let page = text(CONTROL);

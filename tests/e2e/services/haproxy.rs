@@ -1,5 +1,5 @@
 //! HAProxy in front of the balancer, which names its clients in PROXY headers of both versions and
-//! checks the balancer's health.
+//! checks the balancer's health; and behind it, where the balancer names them.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
@@ -9,11 +9,19 @@ use crate::support::{Backend, Client, Ringmaster};
 
 /// HAProxy that relays TCP to `behind`.
 fn before(behind: SocketAddr, server_options: &str) -> Service {
+    start(
+        "",
+        &format!("mode tcp\n  server ringmaster {behind} {server_options}"),
+    )
+}
+
+/// HAProxy that listens with these options, and does the rest as `section` says.
+fn start(bind_options: &str, section: &str) -> Service {
     Service::start(|folder, addr| {
         let text = format!(
             "global\n  maxconn 100\n\
-             defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n\
-             listen all\n  bind {addr}\n  server ringmaster {behind} {server_options}\n"
+             defaults\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n\
+             listen all\n  bind {addr} {bind_options}\n  {section}\n"
         );
         let file = folder.join("haproxy.cfg");
         std::fs::write(&file, text).expect("a file");
@@ -46,5 +54,42 @@ fn haproxy_names_its_clients() {
             Some("127.99.1.2"),
             "{options}"
         );
+    }
+}
+
+#[test]
+fn haproxy_and_nginx_behind_the_balancer_see_the_client() {
+    let test = "e2e::services::haproxy";
+    if !is_here("haproxy", test, true) || !is_here("nginx", test, true) {
+        return;
+    }
+    let reply =
+        "http-request return status 200 content-type text/plain lf-string %[src]:%[src_port]";
+    let haproxy = start("accept-proxy", &format!("mode http\n  {reply}"));
+    let nginx = super::nginx::start("master_process off;", |_, addr| {
+        let named = "$proxy_protocol_addr:$proxy_protocol_port";
+        format!("listen {addr} proxy_protocol; location / {{ return 200 {named}; }}")
+    });
+    for (service, name) in [(&haproxy, "haproxy"), (&nginx, "nginx")] {
+        for version in ["v1", "v2"] {
+            let list = format!("S1={}", service.addr);
+            let args = [
+                "--backend",
+                &list,
+                "--balance",
+                "source",
+                "--send-proxy",
+                version,
+            ];
+            let program = Ringmaster::start(&args);
+            // Both answer heartbeats, whose headers name no client.
+            program.event("joined", 1);
+            let neighbour = Ipv4Addr::new(127, 99, 1, 2);
+            let mut client = Client::connect_from(neighbour, program.listen);
+            let named = format!("127.99.1.2:{}", client.local_port());
+            let reply = client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(reply.text(), named, "{name} {version}");
+            assert_eq!(program.rep(), ["S1"]);
+        }
     }
 }

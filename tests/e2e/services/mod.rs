@@ -1,17 +1,17 @@
 //! Services that are not HTTP, or not for long, with their own clients: through `--balance source`,
-//! and a WebSocket through an upgrade. Also Prometheus, which reads our metrics, and HAProxy and
-//! nginx as proxies in front.
+//! TLS through `--balance sni`, and a WebSocket through an upgrade. Also Prometheus, which reads
+//! our metrics, and HAProxy and nginx as proxies in front.
 //!
 //! Tests of a program that is not installed are skipped, with a line on standard error even when
-//! they pass. In CI, Redis, Prometheus, HAProxy and nginx are installed: there their absence is a
-//! failure.
+//! they pass. In CI, Redis, Prometheus, HAProxy, nginx, OpenSSL, curl and Chromium are installed:
+//! there their absence is a failure.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::support::{Signal, TEST_TIMEOUT, fresh_path, signal};
 
@@ -21,7 +21,11 @@ mod observability;
 mod postgres;
 mod prometheus;
 mod redis;
+mod tls;
 mod websocket;
+
+/// Time in which a server ends by itself after SIGTERM.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A third-party server, and the folder it lives in. Both go with the value.
 #[derive(Debug)]
@@ -72,7 +76,7 @@ impl Service {
                 begun.elapsed() < TEST_TIMEOUT,
                 "no listener within {TEST_TIMEOUT:?}"
             );
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
         }
         true
     }
@@ -80,6 +84,16 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        // SIGKILL would leave the workers of nginx behind.
+        let pid = self.child.id();
+        let mut is_there = || matches!(self.child.try_wait(), Ok(None));
+        if is_there() {
+            signal(pid, Signal::TERM);
+        }
+        let begun = Instant::now();
+        while is_there() && begun.elapsed() < GRACE {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         // An error means that it has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -127,14 +141,20 @@ fn says(command: &mut Command) -> String {
 /// Runs a client to its end; standard input is as the caller set it, or inherited.
 #[track_caller]
 fn outcome(command: &mut Command) -> Output {
+    outcome_within(command, TEST_TIMEOUT)
+}
+
+/// Runs a client to its end, which must come within `limit`.
+#[track_caller]
+fn outcome_within(command: &mut Command, limit: Duration) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the client");
     let pid = child.id();
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || sender.send(child.wait_with_output()));
-    let Ok(outcome) = receiver.recv_timeout(TEST_TIMEOUT) else {
+    let Ok(outcome) = receiver.recv_timeout(limit) else {
         signal(pid, Signal::KILL);
-        panic!("still running after {TEST_TIMEOUT:?}: {command:?}");
+        panic!("still running after {limit:?}: {command:?}");
     };
     outcome.expect("its output")
 }

@@ -3,23 +3,26 @@
 //! Its socket belongs to another user, though.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use super::{Service, is_here, skip};
 use crate::support::{Ringmaster, exchange};
 
-/// nginx whose workers are `user`, before `behind`.
-fn before(behind: SocketAddr, user: &str) -> Service {
+/// nginx with `global` among its first directives, and with the server that `server` describes for
+/// its folder and address.
+pub(super) fn start(global: &str, server: impl Fn(&Path, SocketAddr) -> String) -> Service {
     Service::start(|folder, addr| {
         let at = folder.display();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let paths = temporary.map(|kind| format!("{kind}_temp_path {at}/{kind};"));
         let text = format!(
-            "user {user}; daemon off; worker_processes 1; pid {at}/pid; error_log stderr;\n\
+            "{global} daemon off; pid {at}/pid; error_log stderr;\n\
              events {{ worker_connections 64; }}\n\
              http {{ access_log off; {}\n\
-             server {{ listen {addr}; location / {{ proxy_pass http://{behind}; }} }} }}\n",
-            paths.join(" ")
+             server {{ {} }} }}\n",
+            paths.join(" "),
+            server(folder, addr)
         );
         let file = folder.join("nginx.conf");
         std::fs::write(&file, text).expect("a file");
@@ -27,6 +30,13 @@ fn before(behind: SocketAddr, user: &str) -> Service {
         command.arg("-p").arg(folder).arg("-c").arg(file);
         command.args(["-e", "stderr"]);
         command
+    })
+}
+
+/// nginx whose workers are `user`, before `behind`.
+fn before(behind: SocketAddr, user: &str) -> Service {
+    start(&format!("user {user}; worker_processes 1;"), |_, addr| {
+        format!("listen {addr}; location / {{ proxy_pass http://{behind}; }}")
     })
 }
 

@@ -28,7 +28,10 @@ async fn server(on_accept: OnAccept) -> (SocketAddr, UnboundedReceiver<usize>) {
 
 fn connecting(interval: Duration) -> ProbeSchedule {
     ProbeSchedule {
-        kind: ProbeKind::Connect,
+        probe: Probe {
+            kind: ProbeKind::Connect,
+            proxy: None,
+        },
         ..schedule(interval, false)
     }
 }

@@ -68,15 +68,15 @@ async fn a_heartbeat_that_waits_for_its_turn_is_sent_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut turns = TakingTurns::default();
     let addr = ReplicaAddr(listener.local_addr().unwrap());
-    let kind = short_schedule().kind;
+    let probe = short_schedule().probe;
     for _ in 0..5 {
-        let outcome = turns.next_turn(addr, &kind, None, 10 * MS).await;
+        let outcome = turns.next_turn(addr, &probe, None, 10 * MS).await;
         assert!(matches!(outcome, ProbeOutcome::Silent));
     }
     let (mut first, _) = listener.accept().await.unwrap();
     assert!(timeout(50 * MS, listener.accept()).await.is_err());
     first.write_all(PLAIN.as_bytes()).await.unwrap();
-    let outcome = turns.next_turn(addr, &kind, None, DEADLINE).await;
+    let outcome = turns.next_turn(addr, &probe, None, DEADLINE).await;
     assert!(matches!(outcome, ProbeOutcome::Healthy(..)));
 }
 

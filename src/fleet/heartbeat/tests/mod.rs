@@ -118,9 +118,12 @@ fn schedule(interval: Duration, eager: bool) -> ProbeSchedule {
     ProbeSchedule {
         interval,
         timeout: 1_000 * MS,
-        kind: ProbeKind::Get {
-            path: "/heartbeat".to_owned(),
-            host: None,
+        probe: Probe {
+            kind: ProbeKind::Get {
+                path: "/heartbeat".to_owned(),
+                host: None,
+            },
+            proxy: None,
         },
         eager,
     }

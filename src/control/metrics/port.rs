@@ -1,10 +1,9 @@
-//! Families about the data port that belong to no seat: its clients, its own replies, its pools.
+//! Metrics of the data port that belong to no seat.
 
 use super::exposition::Families;
 use super::samples::{by_class, unlabelled};
 use crate::stats::PortCounts;
 
-/// Adds the families.
 pub(super) fn add(families: &mut Families, port: &PortCounts) {
     let help = "Number of open client connections.";
     families.gauge("connections_open", help, unlabelled(port.open as f64));
@@ -13,13 +12,19 @@ pub(super) fn add(families: &mut Families, port: &PortCounts) {
     let mut count = |name, help, count| families.counter(name, help, unlabelled(count));
     let help = "Number of idle client connections that were closed for new ones, at the limit.";
     count("connections_evicted_total", help, port.evicted);
-    let help = "Number of client connections that were reset because no replica could be reached, with --balance source.";
+    let help = "Number of client connections that were reset because no replica could be reached, with --balance source or sni.";
     count("connections_unserved_total", help, port.unserved);
     let help = "Number of connections of proxies that were closed, because their PROXY header was missing, malformed or late.";
     count(
         "proxy_headers_refused_total",
         help,
         port.proxy_headers_refused,
+    );
+    let help = "Number of connections that were closed with --balance sni, because their ClientHello was missing, malformed, too long or late.";
+    count(
+        "client_hellos_refused_total",
+        help,
+        port.client_hellos_refused,
     );
     let help = "Number of connections closed and requests refused by the rules about clients, by reason: \
                 denied (network), connections (too many of one client) or rate (too fast for one client).";

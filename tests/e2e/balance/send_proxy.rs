@@ -1,0 +1,136 @@
+//! `--send-proxy`: a PROXY header in front of each connection to a replica, heartbeats included.
+
+use std::net::Ipv4Addr;
+
+use super::{before, recording};
+use crate::support::client_hello::{message, records};
+use crate::support::{Backend, Client, Ringmaster, TEST_TIMEOUT, eventually, run_to_end};
+
+const ASK: &str = "GET /a HTTP/1.1\r\nHost: a\r\nX-Request-ID: 7\r\n\r\n";
+
+/// The header of this version for a client of 127.0.0.5 with this port.
+fn header(version: &str, port: u16, program: &Ringmaster) -> Vec<u8> {
+    let to = program.listen.port();
+    if version == "v1" {
+        return format!("PROXY TCP4 127.0.0.5 127.0.0.1 {port} {to}\r\n").into();
+    }
+    let fixed = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\x7f\x00\x00\x05\x7f\x00\x00\x01";
+    [&fixed[..], &port.to_be_bytes(), &to.to_be_bytes()].concat()
+}
+
+#[test]
+fn every_connection_begins_with_a_header_that_names_the_client() {
+    let hello = records(&message(&[]), 16_384);
+    for version in ["v1", "v2"] {
+        for (balance, bytes) in [
+            ("connection", ASK.as_bytes()),
+            ("source", b"any bytes"),
+            ("source", b""),
+            ("sni", &hello),
+        ] {
+            let (backend, receiver) = recording("ok");
+            let (refusing, _socket) = Backend::refusing();
+            let args = ["--balance", balance, "--send-proxy", version];
+            // The second try is a new connection, with a header too.
+            let program = before(&[refusing, backend.addr], &args);
+            for _ in 0..3 {
+                let source = Ipv4Addr::new(127, 0, 0, 5);
+                let mut client = Client::connect_from(source, program.listen);
+                let port = client.local_port();
+                client.send(bytes);
+                client.half_close();
+                assert_eq!(client.rest(), b"ok");
+                let seen = receiver.recv_timeout(TEST_TIMEOUT).expect("a connection");
+                let expected = [&header(version, port, &program)[..], bytes].concat();
+                assert_eq!(seen, expected, "{version} {balance}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_that_a_proxy_names_is_named_to_the_replica() {
+    let (backend, receiver) = recording("ok");
+    let args = ["--balance", "source", "--send-proxy", "v1"];
+    let proxies = ["--accept-proxy", "127.0.0.0/8"];
+    let program = Ringmaster::before(backend.addr, &[&args[..], &proxies].concat());
+    let mut client = program.client();
+    client.send("PROXY TCP6 2001:db8::7 ::1 4711 443\r\nhello");
+    client.half_close();
+    assert_eq!(client.rest(), b"ok");
+    let seen = receiver.recv_timeout(TEST_TIMEOUT).expect("a connection");
+    let port = program.listen.port();
+    let expected = format!("PROXY TCP6 2001:db8::7 ::ffff:127.0.0.1 4711 {port}\r\nhello");
+    assert_eq!(String::from_utf8_lossy(&seen), expected);
+}
+
+#[test]
+fn heartbeats_begin_with_a_header_of_the_balancers_own() {
+    const LOCAL: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00";
+    for (version, header) in [("v1", &b"PROXY UNKNOWN\r\n"[..]), ("v2", LOCAL)] {
+        let backend = Backend::scripted(move |mut conversation| {
+            let begun = conversation.wire.take(header.len())?;
+            assert_eq!(begun, header);
+            loop {
+                conversation.request()?;
+                let reply = "HTTP/1.1 204 No Content\r\n\r\n";
+                conversation.wire.write(reply)?;
+            }
+        });
+        let list = format!("S1={}", backend.addr);
+        let args = [
+            "--backend",
+            &list,
+            "--balance",
+            "source",
+            "--send-proxy",
+            version,
+        ];
+        let program = Ringmaster::start(&args);
+        program.event("joined", 1);
+        // A held connection has a single header.
+        eventually(TEST_TIMEOUT, "heartbeats on held connections", || {
+            backend.requests().len() > backend.connections() + 2
+        });
+        for request in backend.requests() {
+            assert_eq!(request.start_line(), "GET /heartbeat HTTP/1.1");
+        }
+        assert_eq!(program.rep(), ["S1"]);
+        // A heartbeat that is only a connection has one too.
+        let (backend, receiver) = recording("");
+        let list = format!("S1={}", backend.addr);
+        let args = [
+            "--backend",
+            &list,
+            "--balance",
+            "source",
+            "--send-proxy",
+            version,
+        ];
+        let program = Ringmaster::start(&[&args[..], &["--heartbeat-path", "tcp"]].concat());
+        program.event("joined", 1);
+        let seen = receiver.recv_timeout(TEST_TIMEOUT).expect("a connection");
+        assert_eq!(seen, header, "{version}");
+    }
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused() {
+    let backend = ["--backend", "S1=127.0.0.1:1"];
+    for (args, sentence) in [
+        (
+            &[&["--send-proxy", "v1"], &backend[..]].concat()[..],
+            "--send-proxy v1 goes with --balance connection, source or sni: ",
+        ),
+        (
+            &["--send-proxy", "v2", "--balance", "source"],
+            "--send-proxy v2 needs servers that read the header ",
+        ),
+        (&["--send-proxy", "v3"], "'v3' is not v1 or v2"),
+    ] {
+        let output = run_to_end(&[&["serve"], args].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(sentence), "{text}");
+    }
+}
