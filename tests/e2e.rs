@@ -13,6 +13,7 @@ mod e2e {
     mod client_gone;
     mod clock;
     mod command_fuzz;
+    mod config_file;
     mod ctl;
     mod docker;
     mod drain;
