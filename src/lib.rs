@@ -94,7 +94,7 @@ pub fn run() -> ExitCode {
     }
     let (alarm, alarms) = mpsc::unbounded_channel();
     install_panic_hook(alarm);
-    let served = serve::serve(config, alarms);
+    let served = serve::serve(config, settings.clone(), alarms);
     drop(logging);
     exit_code(served.map_err(|err| settings.name_in(&format!("{err:#}"))))
 }

@@ -5,6 +5,7 @@
 //! no client is accepted before the inherited replicas have answered, or the old process has ended.
 
 mod discovery;
+mod effective;
 mod listeners;
 mod successor;
 
@@ -19,12 +20,14 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::{Config, LogDestination, ReplicaSource};
 use crate::fleet::{self, Fleet, Ownership};
+use crate::settings::Settings;
 use crate::supervisor::{self, Signals, Supervisor, ThreadGroup};
 use crate::takeover::{Handoff, HandoffServer, InstanceInfo};
 use crate::{
     access, access_log, control, metrics, orders, proxy, roster, shutdown, startup, stats,
 };
 use discovery::discover;
+use effective::effective;
 use listeners::Listeners;
 use successor::{apply_handover, ready_or_left, take_over};
 
@@ -34,6 +37,7 @@ const MAX_QUEUED_EVIDENCE: usize = 1024;
 /// the panics of tasks, each of which ends the program.
 pub(crate) fn serve(
     mut config: Config,
+    settings_read: Settings,
     panics: mpsc::UnboundedReceiver<String>,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -74,6 +78,7 @@ pub(crate) fn serve(
     }
     let prepared = Parts {
         config,
+        settings: settings_read,
         ports,
         taken,
         survey,
@@ -94,6 +99,7 @@ pub(crate) fn serve(
 /// Parts from which the threads are made.
 struct Parts {
     config: Config,
+    settings: Settings,
     ports: Listeners,
     taken: Option<Handoff>,
     survey: fleet::Discovery,
@@ -108,6 +114,7 @@ impl Parts {
     fn start_threads(mut self, runtime: &Runtime) -> anyhow::Result<Supervisor> {
         let (config, ports) = (self.config, self.ports);
         let (addresses, duplicates) = (ports.addresses()?, ports.duplicate_descriptors()?);
+        let settings = effective(self.settings, &config, addresses);
         let (wanted, seen) = (
             self.survey.wanted(),
             seen_from_host(&self.survey, addresses),
@@ -136,6 +143,7 @@ impl Parts {
             fleet = ready_or_left(runtime, fleet, &mut self.signals, taken, known)?;
         }
         let known = ControlDeps {
+            settings,
             order_queue: queue,
             access: config.access,
             roster: observer.clone(),
@@ -219,6 +227,7 @@ fn warn_if_admin_is_open(config: &Config) {
 
 /// Dependencies of the control port besides the fleet.
 struct ControlDeps {
+    settings: Settings,
     order_queue: orders::OrderQueue,
     access: access::AccessPolicy,
     roster: roster::Observer,
@@ -258,6 +267,7 @@ fn control_context(known: ControlDeps, fleet: &Fleet) -> control::ControlContext
             true => Err("ringmaster is stopping".to_owned()),
             false => readiness(),
         }),
+        settings: Arc::new(known.settings),
         journal: fleet.journal(),
         limits: control::ControlLimits::default(),
     }

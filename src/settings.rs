@@ -62,6 +62,8 @@ pub struct Setting {
     /// `true` if the setting is a list, which may be empty.
     pub is_list: bool,
     values: Vec<String>,
+    /// Value that counts, where it is another one.
+    effective: Option<String>,
     is_secret: bool,
 }
 
@@ -74,6 +76,7 @@ impl Setting {
             origin,
             is_list: false,
             values: Vec::new(),
+            effective: None,
             is_secret: false,
         }
     }
@@ -99,16 +102,35 @@ impl Setting {
         self
     }
 
-    /// Returns the values as they may be shown: a secret is `set`.
+    /// Returns the values that count, as they may be shown: a secret is `set`.
     #[must_use]
     pub fn shown(&self) -> Vec<String> {
+        let configured = || self.shown_as_configured();
+        self.effective
+            .clone()
+            .map_or_else(configured, |it| vec![it])
+    }
+
+    /// Returns the values as they were configured, if others count.
+    #[must_use]
+    pub fn replaced(&self) -> Option<Vec<String>> {
+        let effective = self.effective.as_ref();
+        effective.map(|_| self.shown_as_configured())
+    }
+
+    fn shown_as_configured(&self) -> Vec<String> {
         match self.is_secret && !self.values.is_empty() {
             true => vec![MASK.to_owned()],
             false => self.values.clone(),
         }
     }
 
-    /// Returns `true` if both have the same values, whatever their sources.
+    /// Sets the value that counts, whatever was configured.
+    pub fn set_effective(&mut self, value: String) {
+        self.effective = (self.values != [value.as_str()]).then_some(value);
+    }
+
+    /// Returns `true` if both have the same configured values, whatever their sources.
     #[must_use]
     pub fn has_values_of(&self, other: &Self) -> bool {
         self.values == other.values
@@ -157,6 +179,13 @@ impl Settings {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Setting> {
         self.all.iter().find(|setting| setting.name == name)
+    }
+
+    /// Sets the value that counts for the setting of this name.
+    pub fn set_effective(&mut self, name: &str, value: impl fmt::Display) {
+        if let Some(setting) = self.all.iter_mut().find(|setting| setting.name == name) {
+            setting.set_effective(value.to_string());
+        }
     }
 
     /// Returns the sentence with the source of each value in the place of its flag. A place in the
@@ -244,6 +273,22 @@ mod tests {
         ] {
             assert_eq!(settings().name_in(sentence), named);
         }
+    }
+
+    #[test]
+    fn the_value_that_counts_hides_another_one_only() {
+        let mut settings = settings();
+        let at = settings.all.len() - 1;
+        settings.all[at] = settings.all[at].clone().with_values(vec!["a".to_owned()]);
+        let seen = |settings: &Settings| {
+            let setting = settings.get("control").unwrap();
+            (setting.shown(), setting.replaced())
+        };
+        settings.set_effective("control", "a");
+        assert_eq!(seen(&settings), (vec!["a".to_owned()], None));
+        settings.set_effective("control", 7);
+        let (a, seven) = (vec!["a".to_owned()], vec!["7".to_owned()]);
+        assert_eq!(seen(&settings), (seven, Some(a)));
     }
 
     #[test]

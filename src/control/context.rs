@@ -9,6 +9,7 @@ use crate::access::AccessPolicy;
 use crate::fleet::{Event, Journal};
 use crate::orders::OrderQueue;
 use crate::roster::Observer;
+use crate::settings::Settings;
 use crate::stats::Sampler;
 
 /// Handles into the rest of the program.
@@ -27,6 +28,8 @@ pub struct ControlContext {
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Sources of the statistics.
     pub sources: StatsSources,
+    /// Settings of the program, with the values that count since the start.
+    pub settings: Arc<Settings>,
     /// Recorded events.
     pub journal: Journal,
     /// Limits of the port.

@@ -12,6 +12,7 @@
 mod admission;
 mod client_slot;
 pub mod command;
+mod config_report;
 mod connection;
 mod connection_slots;
 mod context;

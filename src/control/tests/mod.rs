@@ -15,6 +15,7 @@ use crate::roster::ReplicaName;
 use fixture::{Fixture, ask_as, port, port_with, rest, until};
 use world::record_join;
 
+mod config;
 mod dashboard;
 mod fixture;
 mod follow;

@@ -3,6 +3,7 @@
 
 mod check;
 mod precedence;
+mod show;
 
 use std::path::{Path, PathBuf};
 
