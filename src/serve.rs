@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::{Config, LogDestination, ReplicaSource};
 use crate::fleet::{self, Fleet, Ownership};
 use crate::settings::Settings;
-use crate::supervisor::{self, Signals, Supervisor, ThreadGroup};
+use crate::supervisor::{self, Baseline, Signals, Supervisor, ThreadGroup};
 use crate::takeover::{Handoff, HandoffServer, InstanceInfo};
 use crate::{
     access, access_log, control, metrics, orders, proxy, roster, shutdown, startup, stats,
@@ -45,7 +45,9 @@ pub(crate) fn serve(
         .build()?;
     let target = config.access_log.as_ref().map(|log| &log.target);
     let reopens = matches!(target, Some(LogDestination::File(_)));
-    let mut signals = Signals::register(&runtime, reopens)?;
+    // As it is read, before a takeover and the system lower or raise values.
+    let baseline = Baseline::new(&config, settings_read.clone());
+    let mut signals = Signals::register(&runtime, (reopens, baseline.has_file()))?;
     let registry = stats::CounterRegistry::default();
     // Resolving the names of backends can take long when no name server answers.
     let mut settings = startup::fleet_settings(&config, registry.clone())?;
@@ -79,6 +81,7 @@ pub(crate) fn serve(
     let prepared = Parts {
         config,
         settings: settings_read,
+        baseline,
         ports,
         taken,
         survey,
@@ -100,6 +103,7 @@ pub(crate) fn serve(
 struct Parts {
     config: Config,
     settings: Settings,
+    baseline: Baseline,
     ports: Listeners,
     taken: Option<Handoff>,
     survey: fleet::Discovery,
@@ -142,8 +146,11 @@ impl Parts {
             let known = (config.start_timeout, &config.replicas);
             fleet = ready_or_left(runtime, fleet, &mut self.signals, taken, known)?;
         }
+        let served = (addresses, config.workers);
+        let (reload, reloads) = supervisor::Reload::new(self.baseline, served);
         let known = ControlDeps {
             settings,
+            reloads,
             order_queue: queue,
             access: config.access,
             roster: observer.clone(),
@@ -159,12 +166,7 @@ impl Parts {
             stop_receivers.control,
         )?;
         accepting.send_replace(true);
-        if let Some(taken) = self.taken {
-            taken.commit();
-            fleet.set_ownership(Ownership::Owned);
-            // It was active from the start, see `Fleet::set_handover`.
-            fleet.set_handover(false);
-        }
+        commit_takeover(self.taken, &fleet);
         startup::print_addresses(seen, &config.replicas, wanted);
         let handoff_server = start_handoff_server(ports.handoff, duplicates, &config.replicas)?;
         Ok(Supervisor {
@@ -175,7 +177,7 @@ impl Parts {
             control: ThreadGroup::new("the control port", [control]),
             stops,
             signals: self.signals,
-            reload: supervisor::Reload::new(addresses.control),
+            reload,
             panics: self.panics,
             handoff_server,
             roster: observer,
@@ -183,6 +185,15 @@ impl Parts {
             ready: (config.ready_file, addresses),
         })
     }
+}
+
+/// Commits a takeover, if this process is a successor.
+fn commit_takeover(taken: Option<Handoff>, fleet: &Fleet) {
+    let Some(taken) = taken else { return };
+    taken.commit();
+    fleet.set_ownership(Ownership::Owned);
+    // It was active from the start, see `Fleet::set_handover`.
+    fleet.set_handover(false);
 }
 
 fn start_handoff_server(
@@ -228,6 +239,7 @@ fn warn_if_admin_is_open(config: &Config) {
 /// Dependencies of the control port besides the fleet.
 struct ControlDeps {
     settings: Settings,
+    reloads: mpsc::Sender<control::ReloadCall>,
     order_queue: orders::OrderQueue,
     access: access::AccessPolicy,
     roster: roster::Observer,
@@ -268,6 +280,7 @@ fn control_context(known: ControlDeps, fleet: &Fleet) -> control::ControlContext
             false => readiness(),
         }),
         settings: Arc::new(known.settings),
+        reloads: known.reloads,
         journal: fleet.journal(),
         limits: control::ControlLimits::default(),
     }

@@ -105,7 +105,7 @@ impl Setting {
     /// Returns the values that count, as they may be shown: a secret is `set`.
     #[must_use]
     pub fn shown(&self) -> Vec<String> {
-        let configured = || self.shown_as_configured();
+        let configured = || self.configured();
         self.effective
             .clone()
             .map_or_else(configured, |it| vec![it])
@@ -115,10 +115,12 @@ impl Setting {
     #[must_use]
     pub fn replaced(&self) -> Option<Vec<String>> {
         let effective = self.effective.as_ref();
-        effective.map(|_| self.shown_as_configured())
+        effective.map(|_| self.configured())
     }
 
-    fn shown_as_configured(&self) -> Vec<String> {
+    /// Returns the values as they were configured, as they may be shown.
+    #[must_use]
+    pub fn configured(&self) -> Vec<String> {
         match self.is_secret && !self.values.is_empty() {
             true => vec![MASK.to_owned()],
             false => self.values.clone(),

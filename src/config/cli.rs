@@ -14,7 +14,7 @@ use clap::{
 use super::args::ServeArgs;
 use super::ctl::CtlArgs;
 use super::file::ConfigFile;
-use super::file_flags::{arguments, judge, setting_flags};
+use super::file_flags::{arguments, judge, sentence, setting_flags};
 use super::parsers::address;
 use super::sources::{self, name_variable};
 use crate::settings::Settings;
@@ -34,6 +34,19 @@ impl Args {
     #[must_use]
     pub fn read() -> (Self, Settings) {
         Self::try_read().unwrap_or_else(|err| err.exit())
+    }
+
+    /// Parses the command line and the environment again, and the configuration file as it is now.
+    /// Returns the flags of `serve`.
+    ///
+    /// # Errors
+    /// A sentence for the user, with the position in the file.
+    pub(crate) fn read_again() -> Result<(Box<ServeArgs>, Settings), String> {
+        let (args, settings) = Self::try_read().map_err(|err| sentence(&err))?;
+        match args.command {
+            CliCommand::Serve(serve_args) => Ok((serve_args, settings)),
+            _ => Err("this process was not started by 'serve'".to_owned()),
+        }
     }
 
     fn try_read() -> Result<(Self, Settings), clap::Error> {

@@ -110,7 +110,7 @@ fn position(entry: &FileEntry, value: &str) -> Position {
 }
 
 /// Returns an error of the parser as one line, without its first word and its advice.
-fn sentence(err: &clap::Error) -> String {
+pub(super) fn sentence(err: &clap::Error) -> String {
     let whole = err.render().to_string();
     let first = whole.split("\n\n").next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);

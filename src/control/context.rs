@@ -4,7 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use tokio::sync::mpsc;
+
 use super::limits::ControlLimits;
+use super::reload_call::ReloadCall;
 use crate::access::AccessPolicy;
 use crate::fleet::{Event, Journal};
 use crate::orders::OrderQueue;
@@ -30,6 +33,8 @@ pub struct ControlContext {
     pub sources: StatsSources,
     /// Settings of the program, with the values that count since the start.
     pub settings: Arc<Settings>,
+    /// Queue of reloads to the supervisor.
+    pub reloads: mpsc::Sender<ReloadCall>,
     /// Recorded events.
     pub journal: Journal,
     /// Limits of the port.

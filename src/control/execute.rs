@@ -12,7 +12,7 @@ use super::command::{COMMANDS, CommandSpec, ControlCommand, FOOTNOTE};
 use super::context::ControlContext;
 use super::ring_query::{PlannedChange, RingQuery};
 use super::ring_report::{self, Report};
-use super::{config_report, replace_report, replica_report, stats};
+use super::{config_report, reload, replace_report, replica_report, stats};
 use crate::fleet::Event;
 use crate::orders::{self, Order, OrderError, OrderResult};
 use crate::roster::ReplicaName;
@@ -76,6 +76,7 @@ pub(super) async fn execute(
         ControlCommand::Rep => names_output(context.orders.list()),
         ControlCommand::Show(name) => to_output(replica_report::show(context, name.as_ref()).await),
         ControlCommand::ShowConfig => to_output(Ok(config_report::report(context))),
+        ControlCommand::Reload => to_output(reload::request(&context.reloads, peer).await),
         ControlCommand::Order(order) => {
             let result = context.orders.submit(order.clone(), peer.to_string()).await;
             match order {

@@ -36,7 +36,7 @@ pub(crate) const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Imports that are allowed within a layer: importer, imported.
-pub(crate) const SAME_LAYER_IMPORTS: [(&str, &str); 24] = [
+pub(crate) const SAME_LAYER_IMPORTS: [(&str, &str); 25] = [
     ("load", "ring"),
     ("orders", "roster"),
     ("lib", "check"),
@@ -53,6 +53,7 @@ pub(crate) const SAME_LAYER_IMPORTS: [(&str, &str); 24] = [
     ("serve", "supervisor"),
     ("serve", "startup"),
     ("serve", "takeover"),
+    ("supervisor", "check"),
     ("supervisor", "config"),
     ("supervisor", "startup"),
     ("supervisor", "takeover"),

@@ -20,6 +20,8 @@ pub enum ControlCommand {
     Show(Option<ReplicaName>),
     /// Shows all settings, each with its value and its source.
     ShowConfig,
+    /// Has a new process take over, with the settings as they are now.
+    Reload,
     /// Changes the fleet, the ring or the bound. The answer is the state after the change.
     Order(Order),
     /// Asks about the ring, as it is or as a change would make it.
@@ -59,6 +61,7 @@ impl ControlCommand {
         let path = match self {
             Self::Help(_) | Self::Auth(_) | Self::Prompt | Self::Quit => return None,
             Self::Order(order) => return Some((order_path(order), order_access(order))),
+            Self::Reload => return Some(("/reload", AccessKind::Write)),
             Self::Rep => "/rep",
             Self::Show(_) => "/replicas",
             Self::ShowConfig => "/config",

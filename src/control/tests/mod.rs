@@ -24,6 +24,7 @@ mod limits;
 mod metrics;
 mod open;
 mod prompt;
+mod reload;
 mod replicas;
 mod ring;
 mod ring_paths;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::access::AccessPolicy;
-use crate::control::{ControlContext, ControlLimits, FleetCounts, StatsSources};
+use crate::control::{ControlContext, ControlLimits, FleetCounts, StatsSources, reload_queue};
 use crate::fleet::{self, EventBody, Journal, ReplicaEvent};
 use crate::load::LoadBound;
 use crate::metrics::{DataPortCounters as PortCells, ReplicaCounters, Retry};
@@ -245,6 +245,7 @@ pub(super) fn context() -> (
             started: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
         },
         settings: Arc::new(settings()),
+        reloads: reload_queue().0,
         journal,
         limits: ControlLimits::default(),
     };
