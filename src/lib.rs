@@ -7,7 +7,7 @@
 //! 3  fleet/   replica manager
 //! 2  roster   orders (add, rm, replace)          access (to commands)     clients   stats
 //! 1  ring/    owner of a key     load            pure: no socket, no clock, no randomness
-//! 0  wire/    bytes and sockets                  metrics counters, log_interval, …
+//! 0  wire/    bytes and sockets                  metrics counters, settings, log_interval, …
 //! ```
 //!
 //! Invariants, checked by tests/architecture.rs where possible:
@@ -28,6 +28,7 @@ compile_error!(
 
 pub mod access;
 mod access_log;
+mod check;
 pub mod clients;
 pub mod config;
 pub mod control;
@@ -44,6 +45,7 @@ pub mod proxy;
 pub mod ring;
 pub mod roster;
 mod serve;
+pub mod settings;
 pub mod shutdown;
 mod startup;
 pub mod stats;
@@ -63,9 +65,13 @@ use config::{Args, CliCommand, CtlArgs};
 /// Runs the program. Exit codes: 0 ended as requested, 1 failed, 2 bad usage.
 #[must_use]
 pub fn run() -> ExitCode {
-    let (args, sources) = Args::read();
+    let (args, settings) = Args::read();
     let serve_args = match args.command {
         CliCommand::Serve(serve_args) => serve_args,
+        CliCommand::Check(serve_args) => {
+            let checked = check::run(*serve_args, &settings);
+            return checked.map_or_else(|err| usage_error(&err), |()| ExitCode::SUCCESS);
+        }
         CliCommand::Ctl(ctl_args) => return run_ctl(&ctl_args),
         CliCommand::Healthcheck { control } => {
             return exit_code(healthcheck::run(control).map_err(|err| format!("{control}: {err}")));
@@ -77,17 +83,22 @@ pub fn run() -> ExitCode {
     };
     let config = match serve_args.check() {
         Ok(config) => config,
-        Err(sentence) => return usage_error(&sources.name_in(&sentence)),
+        Err(sentence) => return usage_error(&settings.name_in(&sentence)),
     };
     let logging = logging::start(config.log_format, config.log_level);
-    for sentence in config::unknown_variables() {
+    for sentence in settings
+        .warnings
+        .iter()
+        .cloned()
+        .chain(config::unknown_variables())
+    {
         tracing::warn!("{sentence}");
     }
     let (alarm, alarms) = mpsc::unbounded_channel();
     install_panic_hook(alarm);
-    let served = serve::serve(config, alarms);
+    let served = serve::serve(config, settings.clone(), alarms);
     drop(logging);
-    exit_code(served.map_err(|err| sources.name_in(&format!("{err:#}"))))
+    exit_code(served.map_err(|err| settings.name_in(&format!("{err:#}"))))
 }
 
 /// Sends a command to a running balancer; exit code 1 also when the balancer refuses the command.

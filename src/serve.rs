@@ -5,6 +5,7 @@
 //! no client is accepted before the inherited replicas have answered, or the old process has ended.
 
 mod discovery;
+mod effective;
 mod listeners;
 mod successor;
 
@@ -19,12 +20,14 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::{Config, LogDestination, ReplicaSource};
 use crate::fleet::{self, Fleet, Ownership};
-use crate::supervisor::{self, Signals, Supervisor, ThreadGroup};
+use crate::settings::Settings;
+use crate::supervisor::{self, Baseline, Signals, Supervisor, ThreadGroup};
 use crate::takeover::{Handoff, HandoffServer, InstanceInfo};
 use crate::{
     access, access_log, clients, control, metrics, orders, proxy, roster, shutdown, startup, stats,
 };
 use discovery::discover;
+use effective::effective;
 use listeners::Listeners;
 use successor::{apply_handover, ready_or_left, take_over};
 
@@ -34,6 +37,7 @@ const MAX_QUEUED_EVIDENCE: usize = 1024;
 /// the panics of tasks, each of which ends the program.
 pub(crate) fn serve(
     mut config: Config,
+    settings_read: Settings,
     panics: mpsc::UnboundedReceiver<String>,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -41,7 +45,9 @@ pub(crate) fn serve(
         .build()?;
     let target = config.access_log.as_ref().map(|log| &log.target);
     let reopens = matches!(target, Some(LogDestination::File(_)));
-    let mut signals = Signals::register(&runtime, reopens)?;
+    // As it is read, before a takeover and the system lower or raise values.
+    let baseline = Baseline::new(&config, settings_read.clone());
+    let mut signals = Signals::register(&runtime, (reopens, baseline.has_file()))?;
     let registry = stats::CounterRegistry::default();
     // Resolving the names of backends can take long when no name server answers.
     let mut settings = startup::fleet_settings(&config, registry.clone())?;
@@ -74,6 +80,8 @@ pub(crate) fn serve(
     }
     let prepared = Parts {
         config,
+        settings: settings_read,
+        baseline,
         ports,
         taken,
         survey,
@@ -94,6 +102,8 @@ pub(crate) fn serve(
 /// Parts from which the threads are made.
 struct Parts {
     config: Config,
+    settings: Settings,
+    baseline: Baseline,
     ports: Listeners,
     taken: Option<Handoff>,
     survey: fleet::Discovery,
@@ -108,6 +118,7 @@ impl Parts {
     fn start_threads(mut self, runtime: &Runtime) -> anyhow::Result<Supervisor> {
         let (config, ports) = (self.config, self.ports);
         let (addresses, duplicates) = (ports.addresses()?, ports.duplicate_descriptors()?);
+        let settings = effective(self.settings, &config, addresses);
         let wanted = self.survey.wanted();
         let seen = seen_from_host(&self.survey, addresses);
         let (publisher, subscribers) =
@@ -134,7 +145,11 @@ impl Parts {
             let known = (config.start_timeout, &config.replicas);
             fleet = ready_or_left(runtime, fleet, &mut self.signals, taken, known)?;
         }
+        let served = (addresses, config.workers);
+        let (reload, reloads) = supervisor::Reload::new(self.baseline, served);
         let known = ControlDeps {
+            settings,
+            reloads,
             order_queue: queue,
             access: config.access,
             clients,
@@ -151,12 +166,7 @@ impl Parts {
             stop_receivers.control,
         )?;
         accepting.send_replace(true);
-        if let Some(taken) = self.taken {
-            taken.commit();
-            fleet.set_ownership(Ownership::Owned);
-            // It was active from the start, see `Fleet::set_handover`.
-            fleet.set_handover(false);
-        }
+        commit_takeover(self.taken, &fleet);
         startup::print_addresses(seen, &config.replicas, wanted);
         let handoff_server = start_handoff_server(ports.handoff, duplicates, &config.replicas)?;
         Ok(Supervisor {
@@ -167,7 +177,7 @@ impl Parts {
             control: ThreadGroup::new("the control port", [control]),
             stops,
             signals: self.signals,
-            reload: supervisor::Reload::new(addresses.control),
+            reload,
             panics: self.panics,
             handoff_server,
             roster: observer,
@@ -175,6 +185,15 @@ impl Parts {
             ready: (config.ready_file, addresses),
         })
     }
+}
+
+/// Commits a takeover, if this process is a successor.
+fn commit_takeover(taken: Option<Handoff>, fleet: &Fleet) {
+    let Some(taken) = taken else { return };
+    taken.commit();
+    fleet.set_ownership(Ownership::Owned);
+    // It was active from the start, see `Fleet::set_handover`.
+    fleet.set_handover(false);
 }
 
 fn start_handoff_server(
@@ -219,6 +238,8 @@ fn warn_if_admin_is_open(config: &Config) {
 
 /// Dependencies of the control port besides the fleet.
 struct ControlDeps {
+    settings: Settings,
+    reloads: mpsc::Sender<control::ReloadCall>,
     order_queue: orders::OrderQueue,
     access: access::AccessPolicy,
     clients: Arc<clients::ClientPolicy>,
@@ -260,6 +281,8 @@ fn control_context(known: ControlDeps, fleet: &Fleet) -> control::ControlContext
             true => Err("ringmaster is stopping".to_owned()),
             false => readiness(),
         }),
+        settings: Arc::new(known.settings),
+        reloads: known.reloads,
         journal: fleet.journal(),
         limits: control::ControlLimits::default(),
     }

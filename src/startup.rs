@@ -32,7 +32,7 @@ const MAX_PIPES: usize = 1024;
 const MIN_CONNECTIONS: usize = 16;
 
 /// Bound addresses of the data port and the control port.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Addresses {
     pub(crate) listen: SocketAddr,
     pub(crate) control: SocketAddr,

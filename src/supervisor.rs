@@ -28,12 +28,15 @@ use crate::takeover::{FleetState, HandoffRequest, HandoffServer};
 
 mod pending_handoff;
 mod reload;
+mod reload_check;
 mod service_manager;
 mod signals;
 mod stop_channels;
 
 use pending_handoff::PendingHandoff;
 pub(crate) use reload::Reload;
+pub(crate) use reload_check::Baseline;
+use reload_check::Kept;
 use signals::SignalRequest;
 pub(crate) use signals::Signals;
 pub(crate) use stop_channels::{StopChannels, stop_channels};
@@ -112,9 +115,13 @@ impl Supervisor {
                             None => None,
                         };
                     }
-                    SignalRequest::Reload => self.reload.begin().await,
+                    SignalRequest::Reload => self.reload.begin(None, false),
+                    SignalRequest::ReloadIfChanged => self.reload.begin(None, true),
                 },
-                () = self.reload.failed() => {}
+                event = self.reload.next() => {
+                    let kept = Kept::now(&self.roster.latest(), &self.fleet.status().borrow());
+                    self.reload.proceed(event, &kept).await;
+                }
                 written = &mut ready, if !is_ready => {
                     is_ready = true;
                     written?;
@@ -142,9 +149,13 @@ impl Supervisor {
             service_manager::stopping();
         }
         let which = match successor {
-            None => "a second signal",
+            None => {
+                self.reload.abandon();
+                "a second signal"
+            }
             Some(pid) => {
                 tracing::info!("process {pid} has taken over; this process stops");
+                self.reload.succeeded(pid);
                 // From here the successor's control port answers about its fleet.
                 self.stops.control.cancel();
                 // A second signal may end this process before it has left the fleet.

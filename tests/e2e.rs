@@ -14,6 +14,7 @@ mod e2e {
     mod client_rules;
     mod clock;
     mod command_fuzz;
+    mod config_file;
     mod ctl;
     mod docker;
     mod drain;

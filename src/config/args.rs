@@ -62,6 +62,13 @@ pub enum AccessLogFormat {
 pub struct ServeArgs {
     #[arg(
         long,
+        env = "RINGMASTER_CONFIG",
+        value_name = "PATH",
+        help = "Configuration file in TOML: names of flags without dashes, and values; flags and variables win over it"
+    )]
+    pub config: Option<PathBuf>,
+    #[arg(
+        long,
         env = "RINGMASTER_LISTEN",
         default_value = "0.0.0.0:5000",
         value_parser = address,

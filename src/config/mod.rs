@@ -12,10 +12,12 @@ mod containers;
 mod ctl;
 mod environment;
 mod failures;
+mod file;
+mod file_flags;
 mod heartbeat;
 mod parsers;
 mod replicas;
-mod variable_sources;
+mod sources;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -30,9 +32,9 @@ pub use containers::{ContainerArgs, OnExit};
 pub use ctl::CtlArgs;
 pub(crate) use environment::unknown_variables;
 pub use failures::FailureArgs;
+pub use file::MAX_CONFIG_FILE;
 pub use parsers::{DEFAULT_MAX_CONNECTIONS, LogDestination};
 pub use replicas::{EngineKind, ReplicaArgs, ReplicaSource};
-pub use variable_sources::VariableSources;
 
 use crate::access::AccessPolicy;
 use crate::fleet;

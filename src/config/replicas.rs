@@ -114,7 +114,7 @@ pub struct ReplicaArgs {
         help = "Command of replicas; of child processes, run by /bin/sh, it must listen on 127.0.0.1:$PORT, of containers it is split into words and replaces the image's [default: the bundled replica, or the image's command]"
     )]
     pub replica_command: Option<String>,
-    #[arg(long, env = "RINGMASTER_REPLICA_ENV", value_name = "K=V", value_delimiter = '\n', value_parser = variable, help = "Additional environment of replicas; repeatable, in the variable one per line")]
+    #[arg(long, env = "RINGMASTER_REPLICA_ENV", hide_env_values = true, value_name = "K=V", value_delimiter = '\n', value_parser = variable, help = "Additional environment of replicas; repeatable, in the variable one per line")]
     pub replica_env: Vec<String>,
     #[arg(long, env = "RINGMASTER_REPLICA_STOP_TIMEOUT", value_parser = duration, help = "Time between the signal that ends a replica and its kill [default: that of --drain-timeout, at least 2s]")]
     pub replica_stop_timeout: Option<Duration>,

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod containers;
+mod file;
 
 use super::*;
 use crate::proxy::BalanceMode;

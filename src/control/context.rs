@@ -4,12 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use tokio::sync::mpsc;
+
 use super::limits::ControlLimits;
+use super::reload_call::ReloadCall;
 use crate::access::AccessPolicy;
 use crate::clients::ClientPolicy;
 use crate::fleet::{Event, Journal};
 use crate::orders::OrderQueue;
 use crate::roster::Observer;
+use crate::settings::Settings;
 use crate::stats::Sampler;
 
 /// Handles into the rest of the program.
@@ -30,6 +34,10 @@ pub struct ControlContext {
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Sources of the statistics.
     pub sources: StatsSources,
+    /// Settings of the program, with the values that count since the start.
+    pub settings: Arc<Settings>,
+    /// Queue of reloads to the supervisor.
+    pub reloads: mpsc::Sender<ReloadCall>,
     /// Recorded events.
     pub journal: Journal,
     /// Limits of the port.

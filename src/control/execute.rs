@@ -12,7 +12,7 @@ use super::command::{COMMANDS, CommandSpec, ControlCommand, FOOTNOTE};
 use super::context::ControlContext;
 use super::ring_query::{PlannedChange, RingQuery};
 use super::ring_report::{self, Report};
-use super::{client_report, replace_report, replica_report, stats};
+use super::{client_report, config_report, reload, replace_report, replica_report, stats};
 use crate::fleet::Event;
 use crate::orders::{self, Order, OrderError, OrderResult};
 use crate::roster::ReplicaName;
@@ -75,6 +75,8 @@ pub(super) async fn execute(
         ControlCommand::Help(Some(spec)) => Ok(help_for(spec)),
         ControlCommand::Rep => names_output(context.orders.list()),
         ControlCommand::Show(name) => to_output(replica_report::show(context, name.as_ref()).await),
+        ControlCommand::ShowConfig => to_output(Ok(config_report::report(context))),
+        ControlCommand::Reload => to_output(reload::request(&context.reloads, peer).await),
         ControlCommand::Order(order) => {
             let result = context.orders.submit(order.clone(), peer.to_string()).await;
             match order {

@@ -13,6 +13,7 @@ mod admission;
 mod client_report;
 mod client_slot;
 pub mod command;
+mod config_report;
 mod connection;
 mod connection_slots;
 mod context;
@@ -23,6 +24,8 @@ mod journal_follower;
 mod key_report;
 mod limits;
 mod metrics;
+mod reload;
+mod reload_call;
 mod replace_report;
 mod replica_report;
 pub mod ring_query;
@@ -38,6 +41,8 @@ mod watch;
 
 pub use context::{ControlContext, FleetCounts, StatsSources};
 pub use limits::ControlLimits;
+pub(crate) use reload_call::reload_queue;
+pub use reload_call::{MAX_QUEUED_RELOADS, ReloadCall, ReloadReport, ReloadResult, SettingChange};
 pub use server::start;
 
 #[cfg(test)]

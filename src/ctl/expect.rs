@@ -77,6 +77,7 @@ mod tests {
         for (line, count, soon) in [
             ("rep", 1, true),
             ("show S1 json; stats", 2, true),
+            ("show config", 1, true),
             (" where 5 ;; rep", 2, true),
             ("events 7; ring; bound", 3, true),
             ("plan add 2", 1, true),

@@ -39,8 +39,8 @@ pub struct WorkerPortCounters {
     pub clients_denied: Counter,
     /// Connections that were closed because their client had too many.
     pub clients_over_connections: Counter,
-    /// Requests that were refused because they came too fast, and whole connections that were closed
-    /// for that.
+    /// Requests that were refused because they came too fast, and whole connections that were
+    /// closed for that.
     pub clients_over_rate: Counter,
     /// Connections that were closed, because their ClientHello was missing, malformed, too long or
     /// late.

@@ -1,5 +1,5 @@
 //! Signals of the program: two request its end, and so does SIGHUP when the terminal was closed.
-//! SIGUSR2 requests a reload.
+//! SIGUSR2 requests a reload, and SIGHUP does if there is a configuration file that has changed.
 //!
 //! The handlers are registered at construction: the first process of a container receives only
 //! signals that it handles (pid_namespaces(7)). A terminal and `timeout` send a signal twice, to
@@ -31,14 +31,20 @@ pub(super) enum SignalRequest {
     Stop,
     /// Have a new process take over.
     Reload,
+    /// The same, if the configuration file has changed.
+    ReloadIfChanged,
 }
 
 impl Signals {
-    /// Registers the handlers; `reopens`: SIGHUP reopens an access-log file.
+    /// Registers the handlers; `reopens`: SIGHUP reopens an access-log file, `rereads`: it reads
+    /// the configuration file again.
     ///
     /// # Errors
     /// When the system refuses a handler.
-    pub(crate) fn register(runtime: &Runtime, reopens: bool) -> io::Result<Self> {
+    pub(crate) fn register(
+        runtime: &Runtime,
+        (reopens, rereads): (bool, bool),
+    ) -> io::Result<Self> {
         let _inside = runtime.enter();
         // Before the handler: `nohup` starts programs with SIGHUP ignored.
         let follows_terminal = has_terminal() && !ignores_hangup();
@@ -48,6 +54,7 @@ impl Signals {
                 interrupt: signal(SignalKind::interrupt())?,
                 hangup: signal(SignalKind::hangup())?,
                 reopens,
+                rereads,
                 follows_terminal,
                 last: None,
             },
@@ -57,26 +64,28 @@ impl Signals {
 
     /// Waits for the next signal that requests the end of the program. Cancel safe.
     pub(crate) async fn next_stop_signal(&mut self) {
-        self.stop.next().await;
+        while self.stop.next().await != SignalRequest::Stop {}
     }
 
     /// Waits for the next signal. Cancel safe.
     pub(super) async fn next(&mut self) -> SignalRequest {
         tokio::select! {
             biased;
-            () = self.stop.next() => SignalRequest::Stop,
+            request = self.stop.next() => request,
             _ = self.reload.recv() => SignalRequest::Reload,
         }
     }
 }
 
-/// Handlers of the signals that request the end of the program.
+/// Handlers of the signals that request the end of the program, SIGHUP among them.
 struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
     /// `true` if SIGHUP reopens the access log, which the log's own thread does.
     reopens: bool,
+    /// `true` if there is a configuration file to be read again at SIGHUP.
+    rereads: bool,
     /// `true` if the end of the terminal ends the program.
     follows_terminal: bool,
     /// Time of the last signal that counted.
@@ -85,7 +94,7 @@ struct StopSignals {
 
 impl StopSignals {
     /// Waits for the next signal that counts. Cancel safe.
-    async fn next(&mut self) {
+    async fn next(&mut self) -> SignalRequest {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => {}
@@ -93,6 +102,8 @@ impl StopSignals {
                 _ = self.hangup.recv() => {
                     if self.follows_terminal && !has_terminal() {
                         tracing::info!("the terminal was closed");
+                    } else if self.rereads {
+                        return SignalRequest::ReloadIfChanged;
                     } else {
                         if !self.reopens {
                             tracing::info!("SIGHUP ignored: there is no access-log file to reopen");
@@ -104,7 +115,7 @@ impl StopSignals {
             let now = Instant::now();
             if is_another(self.last, now) {
                 self.last = Some(now);
-                return;
+                return SignalRequest::Stop;
             }
         }
     }

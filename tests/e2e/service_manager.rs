@@ -182,6 +182,28 @@ fn a_reload_that_fails_leaves_the_service_as_it_is() {
 }
 
 #[test]
+fn a_reload_with_a_bad_file_leaves_the_service_as_it_is() {
+    let mut manager = Manager::new();
+    let file = fresh_path("config.toml");
+    std::fs::write(&file, "replicas = 1\n").expect("a file");
+    let path = file.to_str().expect("UTF-8");
+    let program = manager.start(&["--config", path]);
+    manager.expect("READY=1");
+    std::fs::write(&file, "replicas = 1\nretries = -\n").expect("a file");
+    for word in [Signal::USR2, Signal::HUP] {
+        signal(program.pid(), word);
+        manager.expect("RELOADING=1");
+        let before = manager.expect("READY=1");
+        let pid = format!("MAINPID={}", program.pid());
+        assert!(before.contains(&pid), "{before:?}");
+    }
+    program.expect_log(&format!("cannot reload: {path}, line 2, column 11: "));
+    assert_eq!(program.rep(), ["S1"]);
+    assert!(program.stop().success());
+    std::fs::remove_file(file).expect("the file");
+}
+
+#[test]
 fn sockets_of_the_service_manager_are_used_by_all_workers() {
     if Command::new("systemd-socket-activate")
         .arg("--version")

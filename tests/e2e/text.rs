@@ -35,7 +35,7 @@ fn every_command_of_help_is_there_and_tells_of_itself() {
     for command in [
         "help [COMMAND]",
         "rep",
-        "show [NAME|clients]",
+        "show [NAME|config|clients]",
         "scale N",
         "replace NAME|all",
         "drain NAME",

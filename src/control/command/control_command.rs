@@ -18,6 +18,10 @@ pub enum ControlCommand {
     Rep,
     /// Shows the state of all replicas, or of one.
     Show(Option<ReplicaName>),
+    /// Shows all settings, each with its value and its source.
+    ShowConfig,
+    /// Has a new process take over, with the settings as they are now.
+    Reload,
     /// Changes the fleet, the ring or the bound. The answer is the state after the change.
     Order(Order),
     /// Asks about the ring, as it is or as a change would make it.
@@ -59,8 +63,10 @@ impl ControlCommand {
         let path = match self {
             Self::Help(_) | Self::Auth(_) | Self::Prompt | Self::Quit => return None,
             Self::Order(order) => return Some((order_path(order), order_access(order))),
+            Self::Reload => return Some(("/reload", AccessKind::Write)),
             Self::Rep => "/rep",
             Self::Show(_) => "/replicas",
+            Self::ShowConfig => "/config",
             Self::Query(RingQuery::Owner(_)) => "/where",
             Self::Query(RingQuery::Ring | RingQuery::Arcs(_)) => "/ring",
             Self::Query(RingQuery::Bound) => "/bound",

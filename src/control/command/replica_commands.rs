@@ -15,18 +15,20 @@ pub(super) const REP: CommandSpec = CommandSpec {
 
 pub(super) const SHOW: CommandSpec = CommandSpec {
     name: "show",
-    usage: "show [NAME|clients]",
-    about: "the replicas in a table; or all about one, and who sat there before",
+    usage: "show [NAME|config|clients]",
+    about: "the replicas in a table; one and the past of its seat; or all settings",
     more: &[
         "States: starting, answered (waits for the others of its 'add'), up, drained, suspect, silent,",
         "down, leaving (finishes its requests), removing, waiting (for the next start), standby,",
         "promoting.",
         "NAME may be a dead replica: then the seat that it held last is shown.",
-        "'show clients': the limits for each client of the data port, and up to 20 clients, those with the",
-        "most refusals first.",
+        "config: every setting with its value and its source. A secret is 'set'.",
+        "clients: the limits for each client of the data port, and up to 20 clients, those with the most",
+        "refusals first.",
     ],
     read: |words| match words {
         [] => Ok(ControlCommand::Show(None)),
+        ["config"] => Ok(ControlCommand::ShowConfig),
         ["clients"] => Ok(ControlCommand::Clients),
         [name] => Ok(ControlCommand::Show(Some(parse_value(name)?))),
         _ => Err(UsageError::Usage),

@@ -42,6 +42,16 @@ pub const COMMANDS: &[CommandSpec] = &[
     ring_commands::BOUND,
     ring_commands::PLAN,
     CommandSpec {
+        name: "reload",
+        usage: "reload",
+        about: "a new process takes over, with the settings as they are now",
+        more: &[
+            "It reads the configuration file again, and an error there changes nothing. The answer is what",
+            "has changed, sent when the new process serves. No request fails meanwhile.",
+        ],
+        read: |words| no_args(words, ControlCommand::Reload),
+    },
+    CommandSpec {
         name: "stats",
         usage: "stats",
         about: "what each seat and the port have served, and how fast",

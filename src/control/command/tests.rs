@@ -156,7 +156,7 @@ fn an_error_is_a_sentence() {
         ("watch .", "SECONDS is a number from 0.1 to 3600"),
         ("watch 1.2.3", "SECONDS is a number from 0.1 to 3600"),
         ("watch 1 2", "usage: watch [SECONDS]"),
-        ("show S1 S2", "usage: show [NAME|clients]"),
+        ("show S1 S2", "usage: show [NAME|config|clients]"),
         ("scale", "usage: scale N"),
         ("scale 1 2", "usage: scale N"),
         ("scale -1", "N is not a whole number"),

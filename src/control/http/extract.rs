@@ -119,6 +119,12 @@ pub(super) fn stop_replace(request: &RequestParts<'_>) -> Extracted {
 }
 
 /// No fields.
+pub(super) fn reload(request: &RequestParts<'_>) -> Extracted {
+    request.no_fields()?;
+    Ok(ControlCommand::Reload)
+}
+
+/// No fields.
 pub(super) fn replace_back(request: &RequestParts<'_>) -> Extracted {
     request.no_fields()?;
     Ok(ControlCommand::Order(Order::ReplaceBack))

@@ -45,6 +45,8 @@ pub(super) const ROUTES: &[Route] = &[
     command("DELETE", "/rm", extract::rm),
     get("/replicas", |_| Ok(ControlCommand::Show(None))),
     get("/replicas/{name}", extract::show),
+    get("/config", |_| Ok(ControlCommand::ShowConfig)),
+    command("POST", "/reload", extract::reload),
     command("POST", "/replicas/{name}/replace", extract::replace),
     command("POST", "/replace/stop", extract::stop_replace),
     command("POST", "/replace/back", extract::replace_back),

@@ -15,6 +15,7 @@ use crate::roster::ReplicaName;
 use fixture::{Fixture, ask_as, port, port_with, rest, until};
 use world::record_join;
 
+mod config;
 mod dashboard;
 mod fixture;
 mod follow;
@@ -23,6 +24,7 @@ mod limits;
 mod metrics;
 mod open;
 mod prompt;
+mod reload;
 mod replicas;
 mod ring;
 mod ring_paths;

@@ -1,11 +1,12 @@
 //! The context of a port under test: a scripted fleet, a roster, counters and events.
 
+use std::path::Path;
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::access::AccessPolicy;
-use crate::control::{ControlContext, ControlLimits, FleetCounts, StatsSources};
+use crate::control::{ControlContext, ControlLimits, FleetCounts, StatsSources, reload_queue};
 use crate::fleet::{self, EventBody, Journal, ReplicaEvent};
 use crate::load::LoadBound;
 use crate::metrics::{DataPortCounters as PortCells, ReplicaCounters, Retry};
@@ -15,6 +16,7 @@ use crate::orders::{
 };
 use crate::ring::{Seat, Spec};
 use crate::roster::{self, Health, Member, Observer, ReplicaAddr, ReplicaId, ReplicaName, Roster};
+use crate::settings::{Origin, Position, Setting, Settings};
 use crate::stats::{CounterRegistry, Sampler};
 
 /// Answers orders from a list of three names. An order with the name `hold` is passed to the test
@@ -181,6 +183,34 @@ pub(super) fn record_join(journal: &Journal, n: u32, reason: &str) {
     journal.push(at, EventBody::Replica(event));
 }
 
+/// Returns a setting of each source.
+fn settings() -> Settings {
+    let at = Position {
+        line: 7,
+        column: 12,
+    };
+    let file = Origin::File(Path::new("/etc/r.toml").into(), at);
+    let values = |values: &[&str]| values.iter().map(ToString::to_string).collect();
+    let variable = Origin::Variable("RINGMASTER_VIA".into());
+    let list = Setting::new("control-host", Origin::Default).with_list(true);
+    let all = vec![
+        Setting::new("max-head", file).with_values(values(&["32KiB"])),
+        Setting::new("via", variable).with_values(values(&["a"])),
+        Setting::new("workers", Origin::Default),
+        Setting::new("ring", Origin::Default).with_values(values(&["uniform"])),
+        list.with_values(values(&["a", "b"])),
+        Setting::new("control-token", Origin::Flag)
+            .with_values(values(&["hunter2"]))
+            .with_secret(true),
+    ];
+    let file = Some("/etc/r.toml".into());
+    Settings {
+        all,
+        file,
+        ..Settings::default()
+    }
+}
+
 /// Returns the context, the orders that the fleet gets, and the calls it holds.
 pub(super) fn context() -> (
     ControlContext,
@@ -215,6 +245,8 @@ pub(super) fn context() -> (
             engine: "fixed",
             started: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
         },
+        settings: Arc::new(settings()),
+        reloads: reload_queue().0,
         journal,
         limits: ControlLimits::default(),
     };

@@ -27,7 +27,7 @@ fn every_command_is_listed_as_help_lists_it() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let help = program.command("help");
     assert!(
-        help.contains("\nshow [NAME|clients] ") && help.ends_with("\n\n"),
+        help.contains("\nshow [NAME|config|clients] ") && help.ends_with("\n\n"),
         "{help}"
     );
     let begin = "$ echo help | nc -N localhost 5001\n";

@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{quoted, root, table, text};
-use crate::support::{Ringmaster, exchange, run_to_end};
+use crate::support::{Ringmaster, exchange, fresh_path, run_to_end};
 
 const CONTROL: &str = "src/control/README.md";
 
@@ -77,6 +77,36 @@ fn notes_on_flags_name_flags() {
     let noted = documented_flags("src/config/README.md", "| flag | detail |");
     assert!(noted.contains("--ring"), "{noted:?}");
     assert_eq!(noted.difference(&flags).next(), None);
+}
+
+/// The first block of `language` on a page.
+fn block<'p>(page: &'p str, language: &str) -> &'p str {
+    let begin = format!("\n```{language}\n");
+    let rest = page.split_once(&begin).expect("a block").1;
+    rest.split_once("```").expect("its end").0
+}
+
+#[test]
+fn the_configuration_files_of_the_pages_are_valid_and_their_errors_are_as_shown() {
+    let page = text("src/config/README.md");
+    let (example, path) = (block(&page, "toml"), fresh_path("example.toml"));
+    assert!(example.lines().count() > 10, "{example}");
+    let at = path.to_str().expect("UTF-8");
+    let bad = example.replace("9000", "\"many\"");
+    let hint = "invalid value 'many' for 'max-connections in ";
+    for (text, code, shown) in [(example, 0, " is valid"), (&bad, 2, hint)] {
+        std::fs::write(&path, text).expect("a file");
+        let output = run_to_end(&["check", "--config", at]);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let printed = [output.stdout, output.stderr].concat();
+        let line = String::from_utf8(printed).expect("text");
+        let line = line.replace(at, "/etc/ringmaster.toml");
+        assert!(line.contains(shown) && page.contains(&line), "{line}");
+    }
+    std::fs::remove_file(path).expect("the file");
+    let mounted = root().join("docker/examples/config-file/ringmaster.toml");
+    let output = run_to_end(&["check", "--config", mounted.to_str().expect("UTF-8")]);
+    assert!(output.status.success(), "{output:?}");
 }
 
 #[test]

@@ -1,0 +1,63 @@
+//! `ringmaster check`: judges the settings of `serve` without opening a port. A reload judges the
+//! settings of its successor in the same way.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write as _};
+
+use crate::config::{self, Config, ReplicaSource, ServeArgs};
+use crate::ring::Seat;
+use crate::settings::Settings;
+use crate::startup;
+use crate::stats::CounterRegistry;
+
+/// Checks the settings and prints one line about them on stdout; doubtful ones are warnings on
+/// stderr.
+///
+/// # Errors
+/// A sentence for the user.
+pub(crate) fn run(args: ServeArgs, settings: &Settings) -> Result<(), String> {
+    check(args, settings)?;
+    for sentence in settings
+        .warnings
+        .iter()
+        .cloned()
+        .chain(config::unknown_variables())
+    {
+        // The exit code matters more than a closed stderr.
+        let _ = writeln!(io::stderr(), "warning: {sentence}");
+    }
+    let what = settings
+        .file
+        .as_ref()
+        .map(|path| path.display().to_string());
+    let what = what.unwrap_or_else(|| "the settings".to_owned());
+    let verb = if settings.file.is_some() { "is" } else { "are" };
+    let _ = writeln!(io::stdout(), "{what} {verb} valid");
+    Ok(())
+}
+
+/// Checks everything that needs no port, no engine and no file to be written.
+///
+/// # Errors
+/// A sentence for the user, with the source of each value that it names.
+pub(crate) fn check(args: ServeArgs, settings: &Settings) -> Result<Config, String> {
+    let config = args.check().map_err(|err| settings.name_in(&err))?;
+    let resolved = startup::fleet_settings(&config, CounterRegistry::default());
+    resolved.map_err(|err| settings.name_in(&format!("{err:#}")))?;
+    check_ring(&config).map_err(|err| settings.name_in(&err))?;
+    Ok(config)
+}
+
+/// Builds the ring for the first seats.
+fn check_ring(config: &Config) -> Result<(), String> {
+    let count = match &config.replicas {
+        ReplicaSource::Process(processes) => processes.count,
+        ReplicaSource::Docker(containers) => containers.count,
+        ReplicaSource::Fixed(backends) => backends.len(),
+    };
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let seats: BTreeSet<Seat> = (1..=count).map(Seat).collect();
+    let built = config.ring.build(&seats);
+    built.map_err(|err| format!("--ring {}: {err}", config.ring))?;
+    Ok(())
+}
