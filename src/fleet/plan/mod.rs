@@ -31,6 +31,7 @@ mod replace_step;
 mod replace_steps;
 mod replacement;
 mod replica;
+mod replica_table;
 mod resume;
 mod ring_settings;
 mod rm;
