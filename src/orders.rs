@@ -13,12 +13,14 @@ use crate::roster::ReplicaName;
 use crate::suggest::nearest;
 use crate::terminal;
 
+mod backend_addr;
 mod error;
 mod order;
 mod queue;
 mod replacement;
 mod replica_info;
 
+pub use backend_addr::{BackendAddr, BadBackendAddr};
 pub use error::{MAX_QUEUED_ORDERS, OrderError};
 pub use order::{ChangeRequest, Order, OrderCall, OrderResult};
 pub use queue::{OrderQueue, OrderReceiver, ReplicaNames, order_queue};

@@ -43,7 +43,6 @@ pub(crate) fn serve(
     let reopens = matches!(target, Some(LogDestination::File(_)));
     let mut signals = Signals::register(&runtime, reopens)?;
     let registry = stats::CounterRegistry::default();
-    // Resolving the names of backends can take long when no name server answers.
     let mut settings = startup::fleet_settings(&config, registry.clone())?;
     if let Some(path) = &config.ready_file {
         startup::check_ready_file_writable(path)?;

@@ -3,13 +3,14 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
 use crate::config::{Config, DEFAULT_MAX_CONNECTIONS, ReplicaSource};
 use crate::fleet;
+use crate::orders::BackendAddr;
 use crate::proxy::ProxyLimits;
 use crate::roster::ReplicaAddr;
 use crate::stats::CounterRegistry;
@@ -75,7 +76,7 @@ pub(crate) fn limit_descriptors(limits: &mut ProxyLimits, workers: usize) -> any
 /// Builds the fleet's settings.
 ///
 /// # Errors
-/// When a backend's name has no address, or the path of the bundled replica is unknown.
+/// When a backend is our own port, or the path of the bundled replica is unknown.
 pub(crate) fn fleet_settings(
     config: &Config,
     ledger: CounterRegistry,
@@ -104,25 +105,40 @@ fn fleet_replicas(config: &Config) -> anyhow::Result<fleet::ReplicaSettings> {
             wanted: wanted.clone(),
         },
         ReplicaSource::Docker(containers) => fleet::ReplicaSettings::Docker(containers.clone()),
-        ReplicaSource::Fixed(backends) => {
-            let own = [(config.listen, "--listen"), (config.control, "--control")];
-            let resolved = backends.iter().map(|(name, addr)| {
-                let found = addr
-                    .to_socket_addrs()
-                    .with_context(|| format!("--backend {name}={addr}"))?;
-                let found: Vec<SocketAddr> = found.collect();
-                let first = found.first().copied();
-                let first =
-                    first.with_context(|| format!("--backend {name}={addr}: no address"))?;
-                let is_own = |at: SocketAddr| found.iter().any(|it| socket::reaches(*it, at));
-                if let Some((at, flag)) = own.iter().find(|(at, _)| is_own(*at)) {
-                    bail!("--backend {name}={addr} is our own port ({flag} {at})");
+        ReplicaSource::Fixed(fixed) => {
+            let own_ports = fleet::OwnPorts(vec![
+                (config.listen, "--listen"),
+                (config.control, "--control"),
+            ]);
+            for (name, addr) in &fixed.backends {
+                let mut known = known_addresses(addr).into_iter();
+                if let Some(port) = known.find_map(|known| own_ports.reached_by(known)) {
+                    bail!("--backend {name}={addr} is our own port ({port})");
                 }
-                Ok((name.clone(), ReplicaAddr(first)))
-            });
-            fleet::ReplicaSettings::Fixed(resolved.collect::<anyhow::Result<_>>()?)
+            }
+            fleet::ReplicaSettings::Fixed(fleet::FixedSettings {
+                backends: fixed.backends.clone(),
+                lookups: fleet::LookupSettings {
+                    interval: fixed.resolve_interval,
+                    own_ports,
+                },
+            })
         }
     })
+}
+
+/// Returns the addresses of a backend that are known without a lookup: that of an IP address, and
+/// those of `localhost` (RFC 6761 §6.3).
+fn known_addresses(addr: &BackendAddr) -> Vec<ReplicaAddr> {
+    let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    match addr.literal() {
+        Some(literal) => vec![literal],
+        None if addr.host().eq_ignore_ascii_case("localhost") => {
+            let both = loopback.map(|ip| ReplicaAddr((ip, addr.port()).into()));
+            both.to_vec()
+        }
+        None => Vec::new(),
+    }
 }
 
 /// Listens on `addr`, which `flag` configures, on a socket of its own.

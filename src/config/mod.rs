@@ -25,7 +25,7 @@ pub use containers::{ContainerArgs, OnExit};
 pub use ctl::CtlArgs;
 pub(crate) use environment::unknown_variables;
 pub use parsers::{DEFAULT_MAX_CONNECTIONS, LogDestination};
-pub use replicas::{EngineKind, ReplicaArgs, ReplicaSource};
+pub use replicas::{EngineKind, FixedBackends, ReplicaArgs, ReplicaSource};
 pub use variable_sources::VariableSources;
 
 use crate::access::AccessPolicy;

@@ -10,12 +10,17 @@ use clap::ValueEnum;
 use super::containers::ContainerArgs;
 use super::parsers::{duration, first_given};
 use crate::fleet::{ContainerSettings, NamePattern, ProcessSettings};
+use crate::orders::BackendAddr;
 use crate::roster::ReplicaName;
 
 /// Variables that each replica gets with a value of its own.
 const OUR_VARIABLES: [&str; 4] = ["SERVER_ID", "REPLICA_NAME", "REPLICA_LISTEN", "PORT"];
 /// Number of replicas without `--replicas`.
 const DEFAULT_REPLICAS: usize = 3;
+/// Time between two lookups of a name without `--resolve-interval`.
+const DEFAULT_RESOLVE_INTERVAL: Duration = Duration::from_secs(5);
+/// Shortest time between two lookups of a name, which spares the name server.
+const MIN_RESOLVE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Engine that starts the replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -35,8 +40,17 @@ pub enum ReplicaSource {
     Process(ProcessSettings),
     /// Containers.
     Docker(ContainerSettings),
-    /// Names at addresses (`host:port`).
-    Fixed(Vec<(ReplicaName, String)>),
+    /// Servers that the operator runs.
+    Fixed(FixedBackends),
+}
+
+/// Fixed backends and the lookups of their names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixedBackends {
+    /// Names and addresses, in the order of the flags.
+    pub backends: Vec<(ReplicaName, BackendAddr)>,
+    /// Time between two lookups of a host name.
+    pub resolve_interval: Duration,
 }
 
 impl ReplicaSource {
@@ -81,9 +95,11 @@ pub struct ReplicaArgs {
         env = "RINGMASTER_BACKEND",
         value_delimiter = ',',
         value_name = "NAME=ADDR",
-        help = "Fixed replica; repeatable, implies --engine fixed"
+        help = "Fixed replica at HOST:PORT; repeatable, implies --engine fixed"
     )]
     pub backends: Vec<String>,
+    #[arg(long, env = "RINGMASTER_RESOLVE_INTERVAL", value_name = "TIME", value_parser = resolve_interval, help = "Time between two lookups of a backend's host name, whose server answers; otherwise it is looked up at once [default: 5s]")]
+    pub resolve_interval: Option<Duration>,
     #[arg(
         long,
         env = "RINGMASTER_MAX_REPLICAS",
@@ -166,6 +182,9 @@ impl ReplicaArgs {
         {
             return Err(format!("{flag} goes with --engine process or docker"));
         }
+        if engine != EngineKind::Fixed && self.resolve_interval.is_some() {
+            return Err("--resolve-interval goes with --engine fixed".to_owned());
+        }
         let replicas = self.replicas.unwrap_or(DEFAULT_REPLICAS);
         match engine {
             EngineKind::Process | EngineKind::Docker if !self.backends.is_empty() => {
@@ -209,26 +228,34 @@ impl ReplicaArgs {
                         return Err(format!("--backend {name} is given twice"));
                     }
                 }
-                Ok(ReplicaSource::Fixed(backends))
+                Ok(ReplicaSource::Fixed(FixedBackends {
+                    backends,
+                    resolve_interval: self.resolve_interval.unwrap_or(DEFAULT_RESOLVE_INTERVAL),
+                }))
             }
         }
     }
 }
 
-fn backend(text: &str) -> Result<(ReplicaName, String), String> {
+fn backend(text: &str) -> Result<(ReplicaName, BackendAddr), String> {
     let (name, addr) = text
         .split_once('=')
         .ok_or_else(|| format!("--backend {text} is not NAME=ADDR"))?;
     let name = name
         .parse()
         .map_err(|err| format!("--backend {text}: {err}"))?;
-    match addr.rsplit_once(':') {
-        Some((host, port))
-            if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) =>
-        {
-            Ok((name, addr.to_owned()))
-        }
-        _ => Err(format!("--backend {text}: the address is not HOST:PORT")),
+    let addr = addr
+        .parse()
+        .map_err(|err| format!("--backend {text}: {err}"))?;
+    Ok((name, addr))
+}
+
+/// Parses a time between lookups.
+fn resolve_interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    match interval < MIN_RESOLVE_INTERVAL {
+        true => Err(format!("must be at least {MIN_RESOLVE_INTERVAL:?}")),
+        false => Ok(interval),
     }
 }
 

@@ -6,6 +6,7 @@
 //! plain numbers without a wake-up. A change is complete, and the fleet ready, only when every
 //! worker has acknowledged the roster with it.
 
+mod engine_view;
 mod environment;
 mod heartbeats;
 mod inbox;
@@ -166,12 +167,10 @@ impl FleetLoop {
         let mut environment = LoopEnvironment {
             publisher: &self.publisher,
         };
+        let is_first = matches!(input, Input::Begin);
         let actions = self.plan.step(input, Instant::now(), &mut environment);
-        if !actions.is_empty()
-            && let Some(vacant) = self.plan.vacant()
-        {
-            self.engine.set_vacant_seats(vacant);
-            self.engine.set_wanted_seats(&self.plan.wanted_seats());
+        if is_first || !actions.is_empty() {
+            engine_view::update(self.engine.as_mut(), &self.plan);
         }
         self.publish_list();
         actions.into_iter().for_each(|action| self.apply(action));

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use super::engine::{ContainerSettings, ProcessSettings};
+use super::engine::{ContainerSettings, LookupSettings, ProcessSettings};
 use super::heartbeat::ProbeKind;
 use super::names::NamePattern;
 use crate::load::LoadBound;
+use crate::orders::BackendAddr;
 use crate::ring::{Seat, Spec};
-use crate::roster::{ReplicaAddr, ReplicaName};
+use crate::roster::ReplicaName;
 use crate::stats::CounterRegistry;
 
 /// The kind of replicas, with its settings.
@@ -27,8 +28,17 @@ pub enum ReplicaSettings {
     },
     /// Containers, named S1, S2, S3 … unless containers of the fleet exist already.
     Docker(ContainerSettings),
-    /// Backends that the operator runs, in the order of their seats; names are distinct.
-    Fixed(Vec<(ReplicaName, ReplicaAddr)>),
+    /// Backends that the operator runs.
+    Fixed(FixedSettings),
+}
+
+/// Settings of fixed backends.
+#[derive(Clone, Debug)]
+pub struct FixedSettings {
+    /// The backends, in the order of their seats; names are distinct.
+    pub backends: Vec<(ReplicaName, BackendAddr)>,
+    /// Lookups of their hosts.
+    pub lookups: LookupSettings,
 }
 
 /// Settings of heartbeats.
@@ -120,9 +130,9 @@ impl FleetSettings {
             ReplicaSettings::Fixed(_) if self.standbys > 0 => {
                 bail!("fixed backends have no standbys")
             }
-            ReplicaSettings::Fixed(backends) => {
+            ReplicaSettings::Fixed(fixed) => {
                 let mut seen = HashSet::new();
-                match backends.iter().find(|(name, _)| !seen.insert(name)) {
+                match fixed.backends.iter().find(|(name, _)| !seen.insert(name)) {
                     Some((duplicate, _)) => bail!("two backends are named {duplicate}"),
                     None => Ok(()),
                 }

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::discovery::{Discovery, ExistingContainers};
-use super::engine::{Docker, Engine, EngineEvents, Fixed, Management, Process};
+use super::engine::{Docker, Engine, EngineEvents, Fixed, Management, Process, Resolver};
 use super::event_loop::{FleetLoop, Heartbeats, Inbox, Pending};
 use super::event_recorder::EventRecorder;
 use super::handle::Fleet;
@@ -111,7 +111,11 @@ fn new_engine(
         (ReplicaSettings::Process { binary, wanted }, _) => {
             Box::new(Process::new(binary, wanted, engine_events)?)
         }
-        (ReplicaSettings::Fixed(backends), _) => Box::new(Fixed::new(backends, engine_events)),
+        (ReplicaSettings::Fixed(fixed), _) => Box::new(Fixed::new(
+            fixed.lookups.clone(),
+            Resolver::system(),
+            engine_events,
+        )),
         (ReplicaSettings::Docker(_), Some((environment, adoption))) => {
             for event in adoption.lost {
                 tracing::info!("{event}");
@@ -158,7 +162,12 @@ fn spawn_thread(event_loop: FleetLoop, inbox: Inbox) -> anyhow::Result<thread::J
         };
         // Sending fails only if the starting thread has ended.
         let _ = begin.send(result);
-        runtime.is_some_and(|runtime| runtime.block_on(event_loop.run(inbox)))
+        runtime.is_some_and(|runtime| {
+            let is_complete = runtime.block_on(event_loop.run(inbox));
+            // A lookup that hangs in the system's resolver must not hold up the end.
+            runtime.shutdown_background();
+            is_complete
+        })
     };
     let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
     let thread = thread.spawn(body).context("no thread for the fleet")?;

@@ -6,12 +6,14 @@
 //! a seat is filled because it is empty, and not because an event asked for it.
 //!
 //! [`Plan`] only coordinates. The data are at the bottom: `backoff`, `probe_failure`, `silence`,
-//! `replica`, `seat`, `seat_history`, `seat_table`, `order_book`, `rolling_replace`,
+//! `replica`, `backend`, `seat`, `seat_history`, `seat_table`, `order_book`, `rolling_replace`,
 //! `former_versions`, `mass_silence`, `handover`, `effects`. `state` bundles them, and the
 //! transitions in the other files are functions over that state.
 
 mod add;
+mod backend;
 mod backoff;
+mod candidates;
 mod deaths;
 mod drain;
 mod effects;
@@ -50,15 +52,15 @@ mod state;
 mod tests;
 mod types;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::fleet::engine::VacantSeats;
 use crate::fleet::version::Version;
-use crate::orders::{ReplacementInfo, ReplicaInfo};
+use crate::orders::{BackendAddr, ReplacementInfo, ReplicaInfo};
 use crate::ring::{RingError, Seat};
-use crate::roster::{ReplicaId, ReplicaName};
+use crate::roster::{Health, ReplicaId, ReplicaName};
 pub(super) use probe_types::{MissReason, ProbeEvent, ProbeWording, Refusal};
 use replica::Replica;
 use seat::SeatRecord;
@@ -127,6 +129,7 @@ impl Plan {
             while orders::finish_active(state, env) || orders::begin_next(state, env) {}
             replacement::fill(state, env);
             standby::fill(state, env);
+            candidates::follow(state, env);
         }
         state.effects.take()
     }
@@ -205,6 +208,20 @@ impl Plan {
     pub(super) fn vacant(&self) -> Option<VacantSeats> {
         let is_running = self.state.shutdown.is_none();
         is_running.then(|| self.state.seats.vacant())
+    }
+
+    /// Returns the addresses of the fixed backends. `true`: a seat with this address has no holder
+    /// that is up.
+    pub(super) fn backends(&self) -> BTreeMap<BackendAddr, bool> {
+        let mut backends = BTreeMap::new();
+        for record in self.state.seats.wanted() {
+            let holder = record.holder.as_ref();
+            let is_up = holder.is_some_and(|holder| holder.health == Health::Up);
+            if let Some(backend) = &record.backend {
+                *backends.entry(backend.addr.clone()).or_default() |= !is_up;
+            }
+        }
+        backends
     }
 
     /// Returns the wanted seats.

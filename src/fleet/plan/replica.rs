@@ -57,6 +57,8 @@ pub(super) enum Phase {
     Suspect,
     /// Down and still probed: it may answer again.
     Unresponsive,
+    /// Probed at a further address of a fixed backend. It takes the seat when it answers.
+    Candidate { since: Instant },
     /// Off the ring, and finishing the requests that it has begun.
     Draining { until: Instant },
     /// The engine was told to remove it. `exit_unknown`: it refused a connection, and the engine
@@ -81,6 +83,19 @@ impl Replica {
             addr: Some(addr),
             was_found: true,
             ..Self::in_phase(seat, name, phase)
+        }
+    }
+
+    /// Fixed backend that is probed at a further address, from `since` on.
+    pub(super) fn candidate(
+        seat: Seat,
+        name: ReplicaName,
+        addr: ReplicaAddr,
+        since: Instant,
+    ) -> Self {
+        Self {
+            addr: Some(addr),
+            ..Self::in_phase(Some(seat), name, Phase::Candidate { since })
         }
     }
 
@@ -117,6 +132,10 @@ impl Replica {
 
     pub(super) fn is_warm(&self) -> bool {
         matches!(self.phase, Phase::Standby { .. })
+    }
+
+    pub(super) fn is_candidate(&self) -> bool {
+        matches!(self.phase, Phase::Candidate { .. })
     }
 
     pub(super) fn is_removing(&self) -> bool {

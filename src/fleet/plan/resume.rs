@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use super::backend::Backend;
 use super::backoff::Backoff;
 use super::effects::Effects;
 use super::former_versions::VersionHistory;
@@ -74,6 +75,7 @@ fn initial_record(
     record.begins_drained = first.drained;
     record.inherited = first.serves;
     record.awaits_first_answer = policy.watched;
+    record.backend = first.backend.clone().map(Backend::new);
     let Some(addr) = first.addr else {
         return record;
     };

@@ -250,6 +250,12 @@ impl PlanState {
         replica.is_some_and(|replica| replica.ended.is_none())
     }
 
+    /// Returns `true` if heartbeats of this replica are sent, or would be if there were any.
+    pub(super) fn is_probed(&self, id: ReplicaId) -> bool {
+        let replica = self.replicas.get(id);
+        replica.is_some_and(|replica| !replica.is_removing())
+    }
+
     /// Returns `true` if a replica holds its seat and routing skips it for missed heartbeats.
     pub(super) fn is_skipped(&self, id: ReplicaId) -> bool {
         let replica = self.replicas.get(id);

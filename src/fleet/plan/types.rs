@@ -12,7 +12,7 @@ use crate::fleet::events::{ReplicaEvent, SettingChange};
 use crate::fleet::rollout_event::RolloutEvent;
 use crate::fleet::version::Version;
 use crate::load::LoadBound;
-use crate::orders::{Order, OrderResult, VersionRequest};
+use crate::orders::{BackendAddr, Order, OrderResult, VersionRequest};
 use crate::ring::{Ring, Seat, Spec};
 use crate::roster::{Evidence, Health, ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -58,6 +58,8 @@ pub(in crate::fleet) struct InitialSeat {
     pub(in crate::fleet) name: ReplicaName,
     /// Address of its replica if that runs already.
     pub(in crate::fleet) addr: Option<ReplicaAddr>,
+    /// Address of its fixed backend; `None` with other engines.
+    pub(in crate::fleet) backend: Option<BackendAddr>,
     /// Version that it is known to run; `None`: that of the policy.
     pub(in crate::fleet) version: Option<Version>,
     /// `true` if an order keeps new requests from the replica.
@@ -73,6 +75,7 @@ impl InitialSeat {
             seat,
             name,
             addr,
+            backend: None,
             version: None,
             drained: false,
             serves: false,

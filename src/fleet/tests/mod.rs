@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::orders::{self, ChangeRequest, Order, OrderQueue, OrderResult};
 use crate::ring::{Seat, Spec};
-use crate::roster::{self, Evidence, Health, ReplicaAddr, Roster, Subscriber};
+use crate::roster::{self, Evidence, Health, Roster, Subscriber};
 use crate::stats::CounterRegistry;
 use fake_binary::FakeBinary;
 
@@ -74,6 +74,18 @@ fn settings(replicas: ReplicaSettings) -> FleetSettings {
         workers: 1,
         counters: CounterRegistry::default(),
     }
+}
+
+/// Fixed backends of these names at these addresses.
+fn backends(all: &[(&str, &str)]) -> ReplicaSettings {
+    let parse = |(name, addr): &(&str, &str)| (name.parse().unwrap(), addr.parse().unwrap());
+    ReplicaSettings::Fixed(FixedSettings {
+        backends: all.iter().map(parse).collect(),
+        lookups: LookupSettings {
+            interval: DEADLINE,
+            own_ports: OwnPorts::default(),
+        },
+    })
 }
 
 struct Bench {

@@ -8,6 +8,7 @@ mod deaths;
 mod failing;
 mod iterative;
 mod late_recovery;
+mod names;
 mod orders;
 mod rollout;
 mod saved_requests;

@@ -3,6 +3,7 @@
 
 mod backoff;
 mod bench;
+mod candidates;
 mod changes;
 mod drain;
 mod found_standbys;

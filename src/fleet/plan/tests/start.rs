@@ -13,7 +13,8 @@ use crate::roster::{Evidence, EvidenceKind, Health};
 fn fixed_backends_are_down_until_they_answer_and_come_back() {
     let mut bench = Bench::fixed(true);
     let (a, b) = (S1, S2);
-    assert_eq!(bench.did, [Action::StartProbing(b, addr(b))]);
+    let probed = [a, b].map(|id| Action::StartProbing(id, addr(id)));
+    assert_eq!(bench.did, probed);
     assert_eq!(bench.health(1), Some(Health::Down));
     bench.probe(a, ProbeEvent::Answered);
     assert_eq!(bench.kinds(), [EventKind::Joined]);
@@ -59,6 +60,7 @@ fn found_replicas_have_time_to_answer_before_they_get_successors() {
         seat: Seat(seat),
         name: name(text),
         addr: runs.then(|| addr(ReplicaId(seat.into()))),
+        backend: None,
         version: None,
         drained: false,
         serves: false,
