@@ -63,6 +63,11 @@ pub(crate) fn serve(
     if let Some(path) = config.ready_file.as_ref().filter(|_| taken.is_none()) {
         startup::remove_ready_file(path)?;
     }
+    if let fleet::ReplicaSettings::Fixed(fixed) = &mut settings.replicas {
+        // The system may have chosen them.
+        let startup::Addresses { listen, control } = ports.addresses()?;
+        fixed.lookups.own_ports = startup::own_ports(listen, control);
+    }
     apply_handover(taken.as_mut(), &mut settings)?;
     // Last of the steps that fail because of a user's mistake: it takes the fleet's lock in the
     // engine.

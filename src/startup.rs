@@ -3,16 +3,15 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 use crate::config::{Config, DEFAULT_MAX_CONNECTIONS, ReplicaSource};
 use crate::fleet;
-use crate::orders::BackendAddr;
+use crate::orders::BackendSeat;
 use crate::proxy::ProxyLimits;
-use crate::roster::ReplicaAddr;
 use crate::stats::CounterRegistry;
 use crate::terminal;
 use crate::wire::port_owner::{ListeningProcess, listening_process};
@@ -106,18 +105,17 @@ fn fleet_replicas(config: &Config) -> anyhow::Result<fleet::ReplicaSettings> {
         },
         ReplicaSource::Docker(containers) => fleet::ReplicaSettings::Docker(containers.clone()),
         ReplicaSource::Fixed(fixed) => {
-            let own_ports = fleet::OwnPorts(vec![
-                (config.listen, "--listen"),
-                (config.control, "--control"),
-            ]);
+            let own_ports = own_ports(config.listen, config.control);
             for (name, addr) in &fixed.backends {
-                let mut known = known_addresses(addr).into_iter();
-                if let Some(port) = known.find_map(|known| own_ports.reached_by(known)) {
+                if let Some(port) = own_ports.reached_by_backend(addr) {
                     bail!("--backend {name}={addr} is our own port ({port})");
                 }
             }
+            let flags = BackendSeat::in_first_seats(&fixed.backends);
             fleet::ReplicaSettings::Fixed(fleet::FixedSettings {
-                backends: fixed.backends.clone(),
+                backends: saved_backends(fixed.state.as_deref(), &flags)?,
+                flags,
+                state: fixed.state.clone(),
                 lookups: fleet::LookupSettings {
                     interval: fixed.resolve_interval,
                     own_ports,
@@ -127,18 +125,29 @@ fn fleet_replicas(config: &Config) -> anyhow::Result<fleet::ReplicaSettings> {
     })
 }
 
-/// Returns the addresses of a backend that are known without a lookup: that of an IP address, and
-/// those of `localhost` (RFC 6761 §6.3).
-fn known_addresses(addr: &BackendAddr) -> Vec<ReplicaAddr> {
-    let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-    match addr.literal() {
-        Some(literal) => vec![literal],
-        None if addr.host().eq_ignore_ascii_case("localhost") => {
-            let both = loopback.map(|ip| ReplicaAddr((ip, addr.port()).into()));
-            both.to_vec()
+/// Returns the ports that no backend may have.
+pub(crate) fn own_ports(listen: SocketAddr, control: SocketAddr) -> fleet::OwnPorts {
+    fleet::OwnPorts(vec![(listen, "--listen"), (control, "--control")])
+}
+
+/// Returns the backends of the state file, or those of the flags without one.
+fn saved_backends(state: Option<&Path>, flags: &[BackendSeat]) -> anyhow::Result<Vec<BackendSeat>> {
+    let Some(path) = state else {
+        return Ok(flags.to_vec());
+    };
+    let saved = fleet::read_state_file(path).map_err(|err| anyhow!("--state {err}"))?;
+    Ok(match saved {
+        None => flags.to_vec(),
+        Some(saved) => {
+            let (path, n) = (path.display(), saved.len());
+            if saved == flags {
+                tracing::info!("the {n} backends of --state {path} are those of the flags");
+            } else {
+                tracing::info!("{n} backends are read from --state {path}; --backend is ignored");
+            }
+            saved
         }
-        None => Vec::new(),
-    }
+    })
 }
 
 /// Listens on `addr`, which `flag` configures, on a socket of its own.
@@ -171,8 +180,8 @@ pub(crate) fn bind_remaining(
 
 fn bind_error(err: &io::Error, addr: SocketAddr, flag: &str) -> anyhow::Error {
     match err.kind() {
-        io::ErrorKind::AddrInUse => anyhow::anyhow!("{}", describe_taken(addr, flag)),
-        _ => anyhow::anyhow!("cannot listen on {addr} ({flag}): {err}"),
+        io::ErrorKind::AddrInUse => anyhow!("{}", describe_taken(addr, flag)),
+        _ => anyhow!("cannot listen on {addr} ({flag}): {err}"),
     }
 }
 

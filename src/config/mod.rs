@@ -9,6 +9,7 @@ mod container_options;
 mod containers;
 mod ctl;
 mod environment;
+mod fixed_backends;
 mod heartbeat;
 mod parsers;
 mod replicas;
@@ -24,8 +25,9 @@ pub use cli::{Args, CliCommand};
 pub use containers::{ContainerArgs, OnExit};
 pub use ctl::CtlArgs;
 pub(crate) use environment::unknown_variables;
+pub use fixed_backends::{FixedArgs, FixedBackends};
 pub use parsers::{DEFAULT_MAX_CONNECTIONS, LogDestination};
-pub use replicas::{EngineKind, FixedBackends, ReplicaArgs, ReplicaSource};
+pub use replicas::{EngineKind, ReplicaArgs, ReplicaSource};
 pub use variable_sources::VariableSources;
 
 use crate::access::AccessPolicy;

@@ -8,19 +8,14 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::containers::ContainerArgs;
+use super::fixed_backends::{FixedArgs, FixedBackends};
 use super::parsers::{duration, first_given};
 use crate::fleet::{ContainerSettings, NamePattern, ProcessSettings};
-use crate::orders::BackendAddr;
-use crate::roster::ReplicaName;
 
 /// Variables that each replica gets with a value of its own.
 const OUR_VARIABLES: [&str; 4] = ["SERVER_ID", "REPLICA_NAME", "REPLICA_LISTEN", "PORT"];
 /// Number of replicas without `--replicas`.
 const DEFAULT_REPLICAS: usize = 3;
-/// Time between two lookups of a name without `--resolve-interval`.
-const DEFAULT_RESOLVE_INTERVAL: Duration = Duration::from_secs(5);
-/// Shortest time between two lookups of a name, which spares the name server.
-const MIN_RESOLVE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Engine that starts the replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -42,15 +37,6 @@ pub enum ReplicaSource {
     Docker(ContainerSettings),
     /// Servers that the operator runs.
     Fixed(FixedBackends),
-}
-
-/// Fixed backends and the lookups of their names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FixedBackends {
-    /// Names and addresses, in the order of the flags.
-    pub backends: Vec<(ReplicaName, BackendAddr)>,
-    /// Time between two lookups of a host name.
-    pub resolve_interval: Duration,
 }
 
 impl ReplicaSource {
@@ -90,16 +76,8 @@ pub struct ReplicaArgs {
         help = "Number of replicas to start [default: 3]"
     )]
     pub replicas: Option<usize>,
-    #[arg(
-        long = "backend",
-        env = "RINGMASTER_BACKEND",
-        value_delimiter = ',',
-        value_name = "NAME=ADDR",
-        help = "Fixed replica at HOST:PORT; repeatable, implies --engine fixed"
-    )]
-    pub backends: Vec<String>,
-    #[arg(long, env = "RINGMASTER_RESOLVE_INTERVAL", value_name = "TIME", value_parser = resolve_interval, help = "Time between two lookups of a backend's host name, whose server answers; otherwise it is looked up at once [default: 5s]")]
-    pub resolve_interval: Option<Duration>,
+    #[command(flatten)]
+    pub fixed: FixedArgs,
     #[arg(
         long,
         env = "RINGMASTER_MAX_REPLICAS",
@@ -167,7 +145,7 @@ impl ReplicaArgs {
 
     /// Checks the combination of the flags.
     pub(super) fn check(&self, stop_timeout: Duration) -> Result<ReplicaSource, String> {
-        let engine = self.engine.unwrap_or(if self.backends.is_empty() {
+        let engine = self.engine.unwrap_or(if self.fixed.backends.is_empty() {
             EngineKind::Process
         } else {
             EngineKind::Fixed
@@ -182,14 +160,13 @@ impl ReplicaArgs {
         {
             return Err(format!("{flag} goes with --engine process or docker"));
         }
-        if engine != EngineKind::Fixed && self.resolve_interval.is_some() {
-            return Err("--resolve-interval goes with --engine fixed".to_owned());
+        if engine != EngineKind::Fixed
+            && let Some(flag) = self.fixed.given()
+        {
+            return Err(format!("{flag} goes with --engine fixed"));
         }
         let replicas = self.replicas.unwrap_or(DEFAULT_REPLICAS);
         match engine {
-            EngineKind::Process | EngineKind::Docker if !self.backends.is_empty() => {
-                Err("--backend goes with --engine fixed".to_owned())
-            }
             EngineKind::Process | EngineKind::Docker if replicas > self.max_replicas => {
                 Err(format!(
                     "--replicas {replicas} is more than --max-replicas {}",
@@ -214,48 +191,8 @@ impl ReplicaArgs {
                 let containers = self.containers.check(replicas, env, command, stop_timeout);
                 containers.map(ReplicaSource::Docker)
             }
-            EngineKind::Fixed if self.backends.is_empty() => {
-                Err("--engine fixed needs --backend NAME=ADDR".to_owned())
-            }
-            EngineKind::Fixed => {
-                let backends: Vec<_> = self
-                    .backends
-                    .iter()
-                    .map(|text| backend(text))
-                    .collect::<Result<_, _>>()?;
-                for (at, (name, _)) in backends.iter().enumerate() {
-                    if backends[..at].iter().any(|(other, _)| other == name) {
-                        return Err(format!("--backend {name} is given twice"));
-                    }
-                }
-                Ok(ReplicaSource::Fixed(FixedBackends {
-                    backends,
-                    resolve_interval: self.resolve_interval.unwrap_or(DEFAULT_RESOLVE_INTERVAL),
-                }))
-            }
+            EngineKind::Fixed => self.fixed.check().map(ReplicaSource::Fixed),
         }
-    }
-}
-
-fn backend(text: &str) -> Result<(ReplicaName, BackendAddr), String> {
-    let (name, addr) = text
-        .split_once('=')
-        .ok_or_else(|| format!("--backend {text} is not NAME=ADDR"))?;
-    let name = name
-        .parse()
-        .map_err(|err| format!("--backend {text}: {err}"))?;
-    let addr = addr
-        .parse()
-        .map_err(|err| format!("--backend {text}: {err}"))?;
-    Ok((name, addr))
-}
-
-/// Parses a time between lookups.
-fn resolve_interval(text: &str) -> Result<Duration, String> {
-    let interval = duration(text)?;
-    match interval < MIN_RESOLVE_INTERVAL {
-        true => Err(format!("must be at least {MIN_RESOLVE_INTERVAL:?}")),
-        false => Ok(interval),
     }
 }
 

@@ -24,6 +24,7 @@ mod readiness;
 mod rollout_event;
 mod settings;
 mod start;
+mod state_file;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -44,3 +45,4 @@ pub use settings::{
     FixedSettings, FleetSettings, HeartbeatSettings, Inherited, ReplicaSettings, bundled_replica,
 };
 pub use start::{THREAD_NAME, start};
+pub use state_file::read_state_file;

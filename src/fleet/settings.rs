@@ -11,7 +11,7 @@ use super::engine::{ContainerSettings, LookupSettings, ProcessSettings};
 use super::heartbeat::ProbeKind;
 use super::names::NamePattern;
 use crate::load::LoadBound;
-use crate::orders::BackendAddr;
+use crate::orders::BackendSeat;
 use crate::ring::{Seat, Spec};
 use crate::roster::ReplicaName;
 use crate::stats::CounterRegistry;
@@ -35,8 +35,12 @@ pub enum ReplicaSettings {
 /// Settings of fixed backends.
 #[derive(Clone, Debug)]
 pub struct FixedSettings {
-    /// The backends, in the order of their seats; names are distinct.
-    pub backends: Vec<(ReplicaName, BackendAddr)>,
+    /// The backends of the flags, in seats 1, 2, 3 …
+    pub flags: Vec<BackendSeat>,
+    /// The backends to begin with, in the order of `/rep`; seats and names are distinct.
+    pub backends: Vec<BackendSeat>,
+    /// File that keeps the list over a restart.
+    pub state: Option<PathBuf>,
     /// Lookups of their hosts.
     pub lookups: LookupSettings,
 }
@@ -132,8 +136,9 @@ impl FleetSettings {
             }
             ReplicaSettings::Fixed(fixed) => {
                 let mut seen = HashSet::new();
-                match fixed.backends.iter().find(|(name, _)| !seen.insert(name)) {
-                    Some((duplicate, _)) => bail!("two backends are named {duplicate}"),
+                let mut backends = fixed.backends.iter();
+                match backends.find(|backend| !seen.insert(&backend.name)) {
+                    Some(backend) => bail!("two backends are named {}", backend.name),
                     None => Ok(()),
                 }
             }

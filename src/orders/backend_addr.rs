@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::roster::ReplicaAddr;
+use crate::ring::Seat;
+use crate::roster::{ReplicaAddr, ReplicaName};
 
 /// Longest host name, in bytes (RFC 1123 §2.1).
 const MAX_HOST: usize = 255;
@@ -67,6 +68,30 @@ impl FromStr for BackendAddr {
 impl fmt::Display for BackendAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
+    }
+}
+
+/// A fixed backend in its seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendSeat {
+    /// The seat.
+    pub seat: Seat,
+    /// Name of the backend.
+    pub name: ReplicaName,
+    /// Its address, as typed.
+    pub addr: BackendAddr,
+}
+
+impl BackendSeat {
+    /// Returns these backends in seats 1, 2, 3 …
+    pub fn in_first_seats(backends: &[(ReplicaName, BackendAddr)]) -> Vec<Self> {
+        let seats = (1..).map(Seat).zip(backends);
+        let backends = seats.map(|(seat, (name, addr))| Self {
+            seat,
+            name: name.clone(),
+            addr: addr.clone(),
+        });
+        backends.collect()
     }
 }
 

@@ -1,12 +1,15 @@
 //! Names that only one program knows: a folder of the test is its /etc, in a mount namespace of its
 //! own. Their servers listen on loopback addresses that no other test uses.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{TEST_TIMEOUT, end_of, eventually, fresh_path, under};
+use serde_json::Value;
+
+use super::{end_of, fresh_path, under};
 
 /// Runs a command with another folder as /etc: the folder is `$0`.
 const WITH_ETC: &str = r#"mount --bind "$0" /etc && exec "$@""#;
@@ -98,25 +101,40 @@ impl Drop for Names {
 
 /// A server with this number in its answers; dropping it kills it.
 #[derive(Debug)]
-pub(crate) struct NumberedServer(Child);
+pub(crate) struct NumberedServer {
+    pub(crate) addr: SocketAddr,
+    process: Child,
+}
 
 impl NumberedServer {
+    /// Starts it at a port of the system's choice.
+    pub(crate) fn at_any_port(number: u32) -> Self {
+        Self::start((Ipv4Addr::LOCALHOST, 0).into(), number)
+    }
+
     /// Starts it, and waits until it listens.
     pub(crate) fn start(at: SocketAddr, number: u32) -> Self {
         let ours = Path::new(env!("CARGO_BIN_EXE_ringmaster"));
         let mut command = Command::new(ours.with_file_name("replica"));
         let command = command.args(["--id", &number.to_string(), "--listen", &at.to_string()]);
-        let child = command.stdout(Stdio::null()).spawn().expect("the replica");
-        let server = Self(child);
-        eventually(TEST_TIMEOUT, "a server", || TcpStream::connect(at).is_ok());
-        server
+        let mut process = command.stdout(Stdio::piped()).spawn().expect("the replica");
+        let mut line = String::new();
+        let output = process.stdout.take().expect("a pipe");
+        let read = BufReader::new(output).read_line(&mut line);
+        read.expect("its first line");
+        let announced: Value = serde_json::from_str(&line).expect("JSON");
+        let addr = announced["listen"]
+            .as_str()
+            .and_then(|addr| addr.parse().ok());
+        let addr = addr.expect("the address of the replica");
+        Self { addr, process }
     }
 }
 
 impl Drop for NumberedServer {
     fn drop(&mut self) {
         // An error means that it has ended.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }

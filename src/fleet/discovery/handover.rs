@@ -10,8 +10,7 @@ use super::adoption::AdoptionPlan;
 use crate::fleet::events::ReplicaEvent;
 use crate::fleet::plan::InitialSeat;
 use crate::fleet::settings::Inherited;
-use crate::orders::BackendAddr;
-use crate::ring::Seat;
+use crate::orders::BackendSeat;
 use crate::roster::ReplicaName;
 
 /// Returns these seats for replicas that are to be started. A seat without a name gets one from
@@ -39,17 +38,19 @@ pub(super) fn inherited_seats(
 
 /// Returns the seats of these fixed backends, in their order. A drained one stays drained.
 pub(super) fn backend_seats(
-    backends: &[(ReplicaName, BackendAddr)],
+    backends: &[BackendSeat],
     inherited: Option<&[Inherited]>,
 ) -> Vec<InitialSeat> {
     let inherited = inherited.unwrap_or_default();
     let of = |name| inherited.iter().find(|one| one.name.as_ref() == Some(name));
-    let seats = (1..).map(Seat).zip(backends);
-    let seats = seats.map(|(seat, (name, addr))| InitialSeat {
-        backend: Some(addr.clone()),
-        drained: of(name).is_some_and(|inherited| inherited.drained),
-        serves: of(name).is_some(),
-        ..InitialSeat::new(seat, name.clone(), addr.literal())
+    let seats = backends.iter().map(|backend| {
+        let (name, addr) = (&backend.name, &backend.addr);
+        InitialSeat {
+            backend: Some(addr.clone()),
+            drained: of(name).is_some_and(|inherited| inherited.drained),
+            serves: of(name).is_some(),
+            ..InitialSeat::new(backend.seat, name.clone(), addr.literal())
+        }
     });
     seats.collect()
 }

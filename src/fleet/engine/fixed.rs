@@ -101,6 +101,13 @@ impl Engine for Fixed {
         self.events.send(EngineEvent::Removed { id });
     }
 
+    fn check_backend(&self, addr: &BackendAddr) -> Result<(), String> {
+        match self.settings.own_ports.reached_by_backend(addr) {
+            Some(port) => Err(format!("{addr} is our own port ({port})")),
+            None => Ok(()),
+        }
+    }
+
     fn set_backends(&mut self, backends: BTreeMap<BackendAddr, bool>) {
         self.names.retain(|addr, _| backends.contains_key(addr));
         for (addr, is_down) in backends {

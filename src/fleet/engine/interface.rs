@@ -141,6 +141,15 @@ pub(in crate::fleet) trait Engine: fmt::Debug + Send {
     /// An engine that knows the addresses of its replicas has nothing to do here.
     fn set_backends(&mut self, _backends: BTreeMap<BackendAddr, bool>) {}
 
+    /// Checks the address of a backend that an order names, as far as that needs no lookup. An
+    /// engine without such orders has nothing to do here.
+    ///
+    /// # Errors
+    /// A sentence.
+    fn check_backend(&self, _addr: &BackendAddr) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Releases the engine's other resources, after all replicas were removed. With `leave`,
     /// another balancer goes on with the replicas that are left. No other call follows.
     fn close(&mut self, _leave: bool) -> CloseFuture {

@@ -9,6 +9,7 @@ use super::super::{
     discover,
 };
 use super::*;
+use crate::orders::BackendSeat;
 use crate::ring::Spec;
 use crate::roster::{self, Subscriber};
 
@@ -19,9 +20,13 @@ fn fleet_loop() -> (FleetLoop, Subscriber) {
         interval: long,
         own_ports: OwnPorts::default(),
     };
+    let backend = ("S1".parse().unwrap(), "127.0.0.1:1".parse().unwrap());
+    let backends = BackendSeat::in_first_seats(&[backend]);
     let discovery = discover(FleetSettings {
         replicas: ReplicaSettings::Fixed(FixedSettings {
-            backends: vec![("S1".parse().unwrap(), "127.0.0.1:1".parse().unwrap())],
+            flags: backends.clone(),
+            backends,
+            state: None,
             lookups: lookups.clone(),
         }),
         ring: Spec::Uniform,
@@ -57,6 +62,11 @@ fn fleet_loop() -> (FleetLoop, Subscriber) {
         recorder: EventRecorder::new(Journal::default(), counters.clone()),
         counters,
         prepared: mpsc::unbounded_channel().0,
+        saver: BackendSaver::new(
+            None,
+            watch::channel(Vec::new()).0,
+            mpsc::unbounded_channel().0,
+        ),
         heartbeats: Heartbeats::new(None, mpsc::unbounded_channel().0),
         status: watch::channel(plan.status()).0,
         names: watch::channel(ReplicaNames::default()).0,

@@ -8,7 +8,7 @@ use crate::orders::BackendAddr;
 use crate::roster::ReplicaAddr;
 
 /// Fixed backend of a seat.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Backend {
     pub(super) addr: BackendAddr,
     /// Addresses of the last lookup that found any, in the resolver's order.
@@ -44,6 +44,11 @@ impl Backend {
             ProbeFailure::Unresolved(sentence) => Some(sentence.clone()),
             _ => None,
         }
+    }
+
+    /// Returns `true` if the last lookup found `addr`.
+    pub(super) fn has(&self, addr: ReplicaAddr) -> bool {
+        self.found.contains(&addr)
     }
 
     /// Returns `true` if the last lookup did not find `addr`, but others.

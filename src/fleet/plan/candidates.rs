@@ -7,6 +7,7 @@
 //! is kept while it answers, and a move begins with the new address and not with the end of the old
 //! one.
 
+use super::backend_change::BackendOrder;
 use super::replica::{Phase, Replica};
 use super::seat::SeatRecord;
 use super::state::PlanState;
@@ -16,7 +17,7 @@ use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::EventKind;
 use crate::orders::BackendAddr;
 use crate::ring::Seat;
-use crate::roster::{ReplicaAddr, ReplicaName};
+use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
 /// Address that is to be probed for a seat.
 #[derive(Debug)]
@@ -34,6 +35,9 @@ pub(super) fn on_resolved(
 ) {
     let backends = state.seats.iter_mut();
     let backends = backends.filter_map(|record| record.backend.as_mut());
+    let new = state.orders.backend_mut();
+    let new = new.and_then(BackendOrder::new_address_mut);
+    let backends = backends.chain(new.map(|new| &mut new.backend));
     for backend in backends.filter(|backend| backend.addr == *addr) {
         backend.record(result.clone());
     }
@@ -49,6 +53,7 @@ pub(super) fn follow(state: &mut PlanState, env: &dyn Environment) {
     for record in state.seats.wanted() {
         wanted.extend(wanted_candidates(state, record));
     }
+    wanted.extend(wanted_by_order(state));
     let is_wanted = |replica: &Replica| {
         let mut wanted = wanted.iter();
         wanted.any(|one| Some(one.seat) == replica.seat && Some(one.addr) == replica.addr)
@@ -138,6 +143,40 @@ fn wanted_candidates(state: &PlanState, record: &SeatRecord) -> Vec<Wanted> {
         addr,
     });
     wanted.collect()
+}
+
+/// Returns the addresses that an order has tried, besides one that its seat has already.
+fn wanted_by_order(state: &PlanState) -> Vec<Wanted> {
+    let order = state.orders.backend().filter(|_| state.policy.watched);
+    let Some(new) = order.and_then(BackendOrder::new_address) else {
+        return Vec::new();
+    };
+    let record = state.seats.get(new.seat);
+    let holder = record.and_then(|record| record.holder.as_ref());
+    let probed = holder.filter(|holder| state.is_probed(holder.id));
+    let addresses = new
+        .backend
+        .addresses_besides(probed.map(|holder| holder.addr));
+    let wanted = addresses.into_iter().map(|addr| Wanted {
+        seat: new.seat,
+        name: new.name.clone(),
+        addr,
+    });
+    wanted.collect()
+}
+
+/// Handles the first answer of a candidate: it takes the seat, or an order goes on.
+pub(super) fn on_answered(state: &mut PlanState, id: ReplicaId) {
+    let replica = state.replicas.get(id);
+    let place = replica.and_then(|replica| Some((replica.seat, replica.addr?)));
+    let order = state.orders.backend_mut();
+    let new = order.and_then(BackendOrder::new_address_mut);
+    let is_of_order = new
+        .zip(place)
+        .is_some_and(|(new, (seat, addr))| new.record_answer(id, seat, addr));
+    if !is_of_order {
+        seating::take_seat(state, id, false);
+    }
 }
 
 /// Begins to probe a candidate, unless it is probed already. Without heartbeats it takes the seat

@@ -11,7 +11,7 @@ use super::probe_types::{MissReason, ProbeEvent, Refusal};
 use super::replica::{Phase, Replica};
 use super::state::PlanState;
 use super::types::{Action, Environment};
-use super::{add, deaths, replacement, seating, standby};
+use super::{add, candidates, deaths, replacement, seating, standby};
 use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::EventKind;
 use crate::roster::{Evidence, EvidenceKind, Health, ReplicaId};
@@ -62,7 +62,7 @@ fn on_answered(state: &mut PlanState, id: ReplicaId) {
             state.record_of(id, EventKind::Up, "");
         }
         Phase::Unresponsive => seating::recover(state, id),
-        Phase::Candidate { .. } => seating::take_seat(state, id, false),
+        Phase::Candidate { .. } => candidates::on_answered(state, id),
         Phase::Answered
         | Phase::Standby { .. }
         | Phase::Promoting { .. }

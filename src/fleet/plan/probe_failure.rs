@@ -82,7 +82,7 @@ impl ProbeFailure {
 }
 
 /// Failures of one replica's heartbeats since its last healthy answer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ProbeFailures {
     last: Option<ProbeFailure>,
     /// The failure that the last event reported.

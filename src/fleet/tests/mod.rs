@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::*;
-use crate::orders::{self, ChangeRequest, Order, OrderQueue, OrderResult};
+use crate::orders::{self, BackendSeat, ChangeRequest, Order, OrderQueue, OrderResult};
 use crate::ring::{Seat, Spec};
 use crate::roster::{self, Evidence, Health, Roster, Subscriber};
 use crate::stats::CounterRegistry;
@@ -79,8 +79,11 @@ fn settings(replicas: ReplicaSettings) -> FleetSettings {
 /// Fixed backends of these names at these addresses.
 fn backends(all: &[(&str, &str)]) -> ReplicaSettings {
     let parse = |(name, addr): &(&str, &str)| (name.parse().unwrap(), addr.parse().unwrap());
+    let flags = BackendSeat::in_first_seats(&all.iter().map(parse).collect::<Vec<_>>());
     ReplicaSettings::Fixed(FixedSettings {
-        backends: all.iter().map(parse).collect(),
+        backends: flags.clone(),
+        flags,
+        state: None,
         lookups: LookupSettings {
             interval: DEADLINE,
             own_ports: OwnPorts::default(),

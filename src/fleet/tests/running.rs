@@ -120,7 +120,7 @@ async fn fixed_backends_are_probed_and_never_started_or_stopped() {
     assert_eq!(roster.member(Seat(2)).unwrap().health, Health::Down);
     assert_eq!(names(bench.orders.list()), ["a"]);
     let refusal = OrderError::invalid("fixed backends are neither started nor stopped");
-    let answer = bench.submit(Order::Rm(change(1, &["a"]))).await;
+    let answer = bench.submit(Order::Add(change(1, &["c"]))).await;
     assert_eq!(answer, Err(refusal));
     bench.fleet.stop(DEADLINE).await.unwrap();
 }

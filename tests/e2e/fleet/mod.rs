@@ -2,6 +2,7 @@
 //! and end of the program itself.
 
 mod at_most_once;
+mod backends;
 mod busy;
 mod custom_command;
 mod deaths;

@@ -68,6 +68,13 @@ fn a_name_that_appears_later_is_a_seat_that_is_down_until_then() {
     let program = program.ready();
     assert_eq!(program.rep(), ["S1", "S2"]);
     assert_eq!(replica(&program, "S1")["address"], names.at(1).to_string());
+    // A name is added by a command too, once it resolves.
+    let third = format!("add S3 web-2.web:{}", names.port);
+    let sentence = "ERR S3: web-2.web: name does not resolve: Name or service not known\n\n";
+    assert_eq!(program.command(&third), sentence);
+    names.set(&[("web-0.web", names.at(1)), ("web-2.web", names.at(2))]);
+    assert_eq!(program.command(&third), "N 3\nS1\nS2\nS3\n\n");
+    assert_eq!(replica(&program, "S3")["address"], names.at(2).to_string());
     let failing = program
         .events()
         .iter()

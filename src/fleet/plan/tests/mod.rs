@@ -1,6 +1,7 @@
 //! Tests of the plan: rule by rule, and against a model of its environment under random schedules.
 //! Both make up the time.
 
+mod backend_orders;
 mod backoff;
 mod bench;
 mod candidates;

@@ -7,6 +7,7 @@ use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::EventKind;
+use crate::orders::Order;
 use crate::roster::{Evidence, EvidenceKind, Health};
 
 #[test]
@@ -35,7 +36,7 @@ fn fixed_backends_are_down_until_they_answer_and_come_back() {
     assert!(bench.after(60 * SEC).is_empty());
     let sentence = "fixed backends are neither started nor stopped";
     assert_eq!(bench.add(1, ""), bad(sentence));
-    assert_eq!(bench.rm(9, "x"), bad(sentence));
+    assert_eq!(bench.order(Order::Scale(1)), bad(sentence));
     bench.feed(Input::Stop { leave: false });
     bench.gone(a);
     bench.gone(b);
