@@ -53,7 +53,7 @@ fn check_ring(config: &Config) -> Result<(), String> {
     let count = match &config.replicas {
         ReplicaSource::Process(processes) => processes.count,
         ReplicaSource::Docker(containers) => containers.count,
-        ReplicaSource::Fixed(backends) => backends.len(),
+        ReplicaSource::Fixed(fixed) => fixed.backends.len(),
     };
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     let seats: BTreeSet<Seat> = (1..=count).map(Seat).collect();

@@ -13,14 +13,16 @@ use crate::roster::ReplicaName;
 use crate::suggest::nearest;
 use crate::terminal;
 
+mod backend_addr;
 mod error;
 mod order;
 mod queue;
 mod replacement;
 mod replica_info;
 
+pub use backend_addr::{BackendAddr, BackendSeat, BadBackendAddr};
 pub use error::{MAX_QUEUED_ORDERS, OrderError};
-pub use order::{ChangeRequest, Order, OrderCall, OrderResult};
+pub use order::{BackendChange, ChangeRequest, Order, OrderCall, OrderResult};
 pub use queue::{OrderQueue, OrderReceiver, ReplicaNames, order_queue};
 pub use replacement::{
     DEFAULT_MONITOR, ReplaceOptions, ReplacePace, ReplaceRequest, ReplaceTarget, VersionRequest,

@@ -49,7 +49,6 @@ pub(crate) fn serve(
     let baseline = Baseline::new(&config, settings_read.clone());
     let mut signals = Signals::register(&runtime, (reopens, baseline.has_file()))?;
     let registry = stats::CounterRegistry::default();
-    // Resolving the names of backends can take long when no name server answers.
     let mut settings = startup::fleet_settings(&config, registry.clone())?;
     if let Some(path) = &config.ready_file {
         startup::check_ready_file_writable(path)?;
@@ -69,6 +68,11 @@ pub(crate) fn serve(
     // takeover the old process serves, and its file stays valid.
     if let Some(path) = config.ready_file.as_ref().filter(|_| taken.is_none()) {
         startup::remove_ready_file(path)?;
+    }
+    if let fleet::ReplicaSettings::Fixed(fixed) = &mut settings.replicas {
+        // The system may have chosen them.
+        let startup::Addresses { listen, control } = ports.addresses()?;
+        fixed.lookups.own_ports = startup::own_ports(listen, control);
     }
     apply_handover(taken.as_mut(), &mut settings)?;
     // Last of the steps that fail because of a user's mistake: it takes the fleet's lock in the

@@ -3,15 +3,15 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 use crate::config::{Config, DEFAULT_MAX_CONNECTIONS, ReplicaSource};
 use crate::fleet;
+use crate::orders::BackendSeat;
 use crate::proxy::ProxyLimits;
-use crate::roster::ReplicaAddr;
 use crate::stats::CounterRegistry;
 use crate::terminal;
 use crate::wire::port_owner::{ListeningProcess, listening_process};
@@ -75,7 +75,7 @@ pub(crate) fn limit_descriptors(limits: &mut ProxyLimits, workers: usize) -> any
 /// Builds the fleet's settings.
 ///
 /// # Errors
-/// When a backend's name has no address, or the path of the bundled replica is unknown.
+/// When a backend is our own port, or the path of the bundled replica is unknown.
 pub(crate) fn fleet_settings(
     config: &Config,
     ledger: CounterRegistry,
@@ -104,23 +104,48 @@ fn fleet_replicas(config: &Config) -> anyhow::Result<fleet::ReplicaSettings> {
             wanted: wanted.clone(),
         },
         ReplicaSource::Docker(containers) => fleet::ReplicaSettings::Docker(containers.clone()),
-        ReplicaSource::Fixed(backends) => {
-            let own = [(config.listen, "--listen"), (config.control, "--control")];
-            let resolved = backends.iter().map(|(name, addr)| {
-                let found = addr
-                    .to_socket_addrs()
-                    .with_context(|| format!("--backend {name}={addr}"))?;
-                let found: Vec<SocketAddr> = found.collect();
-                let first = found.first().copied();
-                let first =
-                    first.with_context(|| format!("--backend {name}={addr}: no address"))?;
-                let is_own = |at: SocketAddr| found.iter().any(|it| socket::reaches(*it, at));
-                if let Some((at, flag)) = own.iter().find(|(at, _)| is_own(*at)) {
-                    bail!("--backend {name}={addr} is our own port ({flag} {at})");
+        ReplicaSource::Fixed(fixed) => {
+            let own_ports = own_ports(config.listen, config.control);
+            for (name, addr) in &fixed.backends {
+                if let Some(port) = own_ports.reached_by_backend(addr) {
+                    bail!("--backend {name}={addr} is our own port ({port})");
                 }
-                Ok((name.clone(), ReplicaAddr(first)))
-            });
-            fleet::ReplicaSettings::Fixed(resolved.collect::<anyhow::Result<_>>()?)
+            }
+            let flags = BackendSeat::in_first_seats(&fixed.backends);
+            fleet::ReplicaSettings::Fixed(fleet::FixedSettings {
+                backends: saved_backends(fixed.state.as_deref(), &flags)?,
+                flags,
+                state: fixed.state.clone(),
+                lookups: fleet::LookupSettings {
+                    interval: fixed.resolve_interval,
+                    own_ports,
+                },
+            })
+        }
+    })
+}
+
+/// Returns the ports that no backend may have.
+pub(crate) fn own_ports(listen: SocketAddr, control: SocketAddr) -> fleet::OwnPorts {
+    fleet::OwnPorts(vec![(listen, "--listen"), (control, "--control")])
+}
+
+/// Returns the backends of the state file, or those of the flags without one.
+fn saved_backends(state: Option<&Path>, flags: &[BackendSeat]) -> anyhow::Result<Vec<BackendSeat>> {
+    let Some(path) = state else {
+        return Ok(flags.to_vec());
+    };
+    let saved = fleet::read_state_file(path).map_err(|err| anyhow!("--state {err}"))?;
+    Ok(match saved {
+        None => flags.to_vec(),
+        Some(saved) => {
+            let (path, n) = (path.display(), saved.len());
+            if saved == flags {
+                tracing::info!("the {n} backends of --state {path} are those of the flags");
+            } else {
+                tracing::info!("{n} backends are read from --state {path}; --backend is ignored");
+            }
+            saved
         }
     })
 }
@@ -155,8 +180,8 @@ pub(crate) fn bind_remaining(
 
 fn bind_error(err: &io::Error, addr: SocketAddr, flag: &str) -> anyhow::Error {
     match err.kind() {
-        io::ErrorKind::AddrInUse => anyhow::anyhow!("{}", describe_taken(addr, flag)),
-        _ => anyhow::anyhow!("cannot listen on {addr} ({flag}): {err}"),
+        io::ErrorKind::AddrInUse => anyhow!("{}", describe_taken(addr, flag)),
+        _ => anyhow!("cannot listen on {addr} ({flag}): {err}"),
     }
 }
 

@@ -131,7 +131,8 @@ impl Supervisor {
                 end = self.workers.first_end() => bail!("{end} ended unexpectedly"),
                 end = self.control.first_end() => bail!("{end} ended unexpectedly"),
                 () = pending_handoff::prepare_offer(&self.fleet, &mut idle_status, waiting.as_ref()) => if let Some(waiting) = waiting.take() {
-                    waiting.send(FleetState::from_roster(&self.roster.latest()));
+                    let state = FleetState::from_roster(&self.roster.latest());
+                    waiting.send(state.with_backends(self.fleet.fixed_backends()));
                 },
             }
         };

@@ -14,6 +14,7 @@ mod environment;
 mod failures;
 mod file;
 mod file_flags;
+mod fixed_backends;
 mod heartbeat;
 mod parsers;
 mod replicas;
@@ -33,6 +34,7 @@ pub use ctl::CtlArgs;
 pub(crate) use environment::unknown_variables;
 pub use failures::FailureArgs;
 pub use file::MAX_CONFIG_FILE;
+pub use fixed_backends::{FixedArgs, FixedBackends};
 pub use parsers::{DEFAULT_MAX_CONNECTIONS, LogDestination};
 pub use replicas::{EngineKind, ReplicaArgs, ReplicaSource};
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::containers::ContainerArgs;
+use super::fixed_backends::{FixedArgs, FixedBackends};
 use super::parsers::{duration, first_given};
 use crate::fleet::{ContainerSettings, NamePattern, ProcessSettings};
-use crate::roster::ReplicaName;
 
 /// Variables that each replica gets with a value of its own.
 const OUR_VARIABLES: [&str; 4] = ["SERVER_ID", "REPLICA_NAME", "REPLICA_LISTEN", "PORT"];
@@ -35,8 +35,8 @@ pub enum ReplicaSource {
     Process(ProcessSettings),
     /// Containers.
     Docker(ContainerSettings),
-    /// Names at addresses (`host:port`).
-    Fixed(Vec<(ReplicaName, String)>),
+    /// Servers that the operator runs.
+    Fixed(FixedBackends),
 }
 
 impl ReplicaSource {
@@ -76,14 +76,8 @@ pub struct ReplicaArgs {
         help = "Number of replicas to start [default: 3]"
     )]
     pub replicas: Option<usize>,
-    #[arg(
-        long = "backend",
-        env = "RINGMASTER_BACKEND",
-        value_delimiter = ',',
-        value_name = "NAME=ADDR",
-        help = "Fixed replica; repeatable, implies --engine fixed"
-    )]
-    pub backends: Vec<String>,
+    #[command(flatten)]
+    pub fixed: FixedArgs,
     #[arg(
         long,
         env = "RINGMASTER_MAX_REPLICAS",
@@ -151,7 +145,7 @@ impl ReplicaArgs {
 
     /// Checks the combination of the flags.
     pub(super) fn check(&self, stop_timeout: Duration) -> Result<ReplicaSource, String> {
-        let engine = self.engine.unwrap_or(if self.backends.is_empty() {
+        let engine = self.engine.unwrap_or(if self.fixed.backends.is_empty() {
             EngineKind::Process
         } else {
             EngineKind::Fixed
@@ -166,11 +160,13 @@ impl ReplicaArgs {
         {
             return Err(format!("{flag} goes with --engine process or docker"));
         }
+        if engine != EngineKind::Fixed
+            && let Some(flag) = self.fixed.given()
+        {
+            return Err(format!("{flag} goes with --engine fixed"));
+        }
         let replicas = self.replicas.unwrap_or(DEFAULT_REPLICAS);
         match engine {
-            EngineKind::Process | EngineKind::Docker if !self.backends.is_empty() => {
-                Err("--backend goes with --engine fixed".to_owned())
-            }
             EngineKind::Process | EngineKind::Docker if replicas > self.max_replicas => {
                 Err(format!(
                     "--replicas {replicas} is more than --max-replicas {}",
@@ -195,40 +191,8 @@ impl ReplicaArgs {
                 let containers = self.containers.check(replicas, env, command, stop_timeout);
                 containers.map(ReplicaSource::Docker)
             }
-            EngineKind::Fixed if self.backends.is_empty() => {
-                Err("--engine fixed needs --backend NAME=ADDR".to_owned())
-            }
-            EngineKind::Fixed => {
-                let backends: Vec<_> = self
-                    .backends
-                    .iter()
-                    .map(|text| backend(text))
-                    .collect::<Result<_, _>>()?;
-                for (at, (name, _)) in backends.iter().enumerate() {
-                    if backends[..at].iter().any(|(other, _)| other == name) {
-                        return Err(format!("--backend {name} is given twice"));
-                    }
-                }
-                Ok(ReplicaSource::Fixed(backends))
-            }
+            EngineKind::Fixed => self.fixed.check().map(ReplicaSource::Fixed),
         }
-    }
-}
-
-fn backend(text: &str) -> Result<(ReplicaName, String), String> {
-    let (name, addr) = text
-        .split_once('=')
-        .ok_or_else(|| format!("--backend {text} is not NAME=ADDR"))?;
-    let name = name
-        .parse()
-        .map_err(|err| format!("--backend {text}: {err}"))?;
-    match addr.rsplit_once(':') {
-        Some((host, port))
-            if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) =>
-        {
-            Ok((name, addr.to_owned()))
-        }
-        _ => Err(format!("--backend {text}: the address is not HOST:PORT")),
     }
 }
 

@@ -83,10 +83,11 @@ fn the_slow_guard_is_on_whatever_the_bound_unless_it_is_switched_off() {
 #[test]
 fn backends_imply_the_fixed_engine_and_keep_their_own_admin_paths() {
     let config = check(&["--backend", "a=127.0.0.1:1", "--backend", "b=[::1]:2"]).unwrap();
-    let ReplicaSource::Fixed(backends) = config.replicas else {
+    let ReplicaSource::Fixed(fixed) = config.replicas else {
         panic!("not fixed")
     };
-    assert_eq!(backends[1].1, "[::1]:2");
+    assert_eq!(fixed.backends[1].1.to_string(), "[::1]:2");
+    assert_eq!(fixed.resolve_interval, Duration::from_secs(5));
     assert!(config.proxy.admin.is_none());
 }
 

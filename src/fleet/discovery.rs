@@ -23,7 +23,7 @@ use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
 use crate::roster::{ReplicaName, Roster};
 pub(super) use containers::ExistingContainers;
-use handover::inherited_seats;
+use handover::{backend_seats, inherited_seats};
 
 /// The discovered fleet, and the plan for it.
 #[derive(Debug)]
@@ -41,7 +41,13 @@ impl Discovery {
     /// there are no heartbeats.
     #[must_use]
     pub fn initial_roster(&self) -> Roster {
-        let watched = self.settings.heartbeat.is_some();
+        // The address of a name may come later.
+        let has_names = self
+            .plan
+            .backends()
+            .keys()
+            .any(|addr| addr.literal().is_none());
+        let watched = self.settings.heartbeat.is_some() || has_names;
         let workers = self.settings.workers;
         let new = |_, _| Arc::new(ReplicaCounters::new(workers));
         publisher::build_roster(self.plan.view(), watched, new)
@@ -87,28 +93,9 @@ pub fn discover(settings: FleetSettings) -> anyhow::Result<Discovery> {
             };
             (Plan::resume(policy, &seats, &[], now)?, None)
         }
-        ReplicaSettings::Fixed(backends) => {
-            let inherited: Vec<_> = settings.seats.iter().flatten().collect();
-            let inherited = |name| {
-                inherited
-                    .iter()
-                    .find(|inherited| inherited.name.as_ref() == Some(name))
-            };
-            let seats = (1..)
-                .map(Seat)
-                .zip(backends)
-                .map(|(seat, (name, addr))| InitialSeat {
-                    seat,
-                    name: name.clone(),
-                    addr: Some(*addr),
-                    version: None,
-                    drained: inherited(name).is_some_and(|inherited| inherited.drained),
-                    serves: inherited(name).is_some(),
-                });
-            (
-                Plan::resume(policy, &seats.collect::<Vec<_>>(), &[], now)?,
-                None,
-            )
+        ReplicaSettings::Fixed(fixed) => {
+            let seats = backend_seats(&fixed.backends, settings.seats.as_deref());
+            (Plan::resume(policy, &seats, &[], now)?, None)
         }
         ReplicaSettings::Docker(wanted) => {
             let (plan, existing) = containers::discover(&settings, wanted, policy, now)?;

@@ -6,6 +6,9 @@
 //! plain numbers without a wake-up. A change is complete, and the fleet ready, only when every
 //! worker has acknowledged the roster with it.
 
+mod actions;
+mod backend_saver;
+mod engine_view;
 mod environment;
 mod heartbeats;
 mod inbox;
@@ -20,13 +23,14 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until};
 
-use super::engine::{Engine, Management};
+use super::engine::Engine;
 use super::event_recorder::EventRecorder;
-use super::plan::{Action, Input, Ownership, Plan, ProbeEvent, Status};
+use super::plan::{Input, Ownership, Plan, ProbeEvent, Status};
 use super::publisher::RosterPublisher;
 use crate::orders::{FleetSnapshot, OrderCall, ReplicaInfo, ReplicaNames};
 use crate::roster::ReplicaId;
 use crate::stats::CounterRegistry;
+pub(super) use backend_saver::{BackendSaver, SaveResult};
 use environment::LoopEnvironment;
 pub(super) use heartbeats::Heartbeats;
 pub(super) use inbox::{Inbox, PreparedVersion, Stop};
@@ -48,6 +52,8 @@ pub(super) struct FleetLoop {
     pub(super) counters: CounterRegistry,
     /// Versions that the engine has looked up, for the inbox.
     pub(super) prepared: mpsc::UnboundedSender<PreparedVersion>,
+    /// Writer of the list of fixed backends.
+    pub(super) saver: BackendSaver,
     pub(super) heartbeats: Heartbeats,
     /// The start of the fleet by both clocks.
     pub(super) started_at: (Instant, SystemTime),
@@ -116,7 +122,11 @@ impl FleetLoop {
                     continue;
                 }
                 Some((id, version)) = inbox.prepared.recv() => Input::Prepared(id, version),
-                Some(call) = inbox.orders.recv() => self.accept_order(call),
+                Some((id, result)) = inbox.saved.recv() => Input::Saved(id, result),
+                Some(call) = inbox.orders.recv() => match self.accept_order(call) {
+                    Some(input) => input,
+                    None => continue,
+                },
                 Some(evidence) = inbox.evidence.recv() => Input::Evidence(evidence),
             };
             self.step(input);
@@ -130,10 +140,16 @@ impl FleetLoop {
         }
     }
 
-    fn accept_order(&mut self, call: OrderCall) -> Input {
+    /// Accepts an order. Refuses one with the address of a backend that cannot be one.
+    fn accept_order(&mut self, call: OrderCall) -> Option<Input> {
         tracing::info!("order {} from {}", call.order, call.from);
+        if let Err(refusal) = engine_view::check(self.engine.as_ref(), &call.order) {
+            // The client may have left.
+            let _ = call.reply.send(Err(refusal));
+            return None;
+        }
         let (id, order) = self.pending.orders.accept(call);
-        Input::Order(id, order)
+        Some(Input::Order(id, order))
     }
 
     /// Handles the result of a heartbeat. The first answer of a started replica completes its
@@ -166,12 +182,12 @@ impl FleetLoop {
         let mut environment = LoopEnvironment {
             publisher: &self.publisher,
         };
+        // These may have names looked up without any other action.
+        let is_news = matches!(input, Input::Begin | Input::Order(..));
         let actions = self.plan.step(input, Instant::now(), &mut environment);
-        if !actions.is_empty()
-            && let Some(vacant) = self.plan.vacant()
-        {
-            self.engine.set_vacant_seats(vacant);
-            self.engine.set_wanted_seats(&self.plan.wanted_seats());
+        if is_news || !actions.is_empty() {
+            engine_view::update(self.engine.as_mut(), &self.plan);
+            self.saver.publish(&self.plan);
         }
         self.publish_list();
         actions.into_iter().for_each(|action| self.apply(action));
@@ -232,60 +248,6 @@ impl FleetLoop {
             all: infos.collect(),
             has_other_versions: self.plan.has_other_versions(),
             replacement: self.plan.replacement(),
-        }
-    }
-
-    /// Applies an action of the plan.
-    fn apply(&mut self, action: Action) {
-        let pending = &mut self.pending;
-        match action {
-            Action::Publish => {
-                let plan = &self.plan;
-                self.publisher.publish(plan.view(), |id| plan.knows(id));
-            }
-            Action::Start(id, seat, name) => {
-                self.engine.start(id, seat, &name, self.plan.version(id));
-                if !self.plan.runs(id) {
-                    pending.spawning.insert(id, Instant::now());
-                }
-                if self.engine.management() == Management::Managed {
-                    // Backends of the operator may report any identity.
-                    self.heartbeats.expect_identity(id, name, seat);
-                }
-            }
-            Action::StartProbing(id, addr) => {
-                let seat = self.plan.seat(id);
-                self.heartbeats.start(id, addr, seat, &self.counters);
-            }
-            Action::AssignSeat(id, addr, seat) => {
-                self.heartbeats.assign_seat(id, addr, seat, &self.counters);
-            }
-            Action::ProbeNow(id, fresh) => self.heartbeats.probe_now(id, fresh),
-            Action::CheckAlive(id) => self.engine.check_alive(id),
-            Action::Kill(id) => self.engine.kill(id),
-            Action::Drain(id) => {
-                pending.drains.insert(id, self.publisher.version());
-            }
-            Action::Remove(id, mode) => {
-                self.heartbeats.remove(id);
-                pending.spawning.remove(&id);
-                pending.drains.remove(&id);
-                self.engine.remove(id, mode);
-            }
-            Action::Answer(id, result) => pending.orders.complete(id, result),
-            Action::Record(event) => self.recorder.record(event),
-            Action::Rollout(id, event) => {
-                let by = id.map(|id| pending.orders.client(id));
-                self.recorder.record_rollout(event, by);
-            }
-            Action::Prepare(id, request) => {
-                preparation::spawn(id, self.engine.prepare(&request), &self.prepared);
-            }
-            Action::Switched(id, change) => {
-                let by = pending.orders.client(id);
-                self.recorder.record_setting(change, by);
-            }
-            Action::Finished => pending.finished = true,
         }
     }
 }

@@ -156,7 +156,7 @@ impl PendingEvents {
                 self.in_incident.entry(seat).or_insert(baseline);
                 None
             }
-            EventKind::Up | EventKind::Replaced | EventKind::Joined => {
+            EventKind::Up | EventKind::Replaced | EventKind::Moved | EventKind::Joined => {
                 self.in_incident.remove(&seat)
             }
             EventKind::Left => {

@@ -23,6 +23,8 @@ pub enum EventKind {
     Down,
     /// A successor took the seat of a dead replica.
     Replaced,
+    /// A fixed backend answers at another address.
+    Moved,
     /// The heartbeats of a replica that is starting or down fail, for this reason.
     Failing,
     /// A replica did not start.
@@ -48,12 +50,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Joined,
         Self::Suspect,
         Self::Up,
         Self::Down,
         Self::Replaced,
+        Self::Moved,
         Self::Failing,
         Self::Failed,
         Self::Withdrawn,
@@ -75,6 +78,7 @@ impl EventKind {
             Self::Up => "up",
             Self::Down => "down",
             Self::Replaced => "replaced",
+            Self::Moved => "moved",
             Self::Failing => "failing",
             Self::Failed => "failed",
             Self::Withdrawn => "withdrawn",
@@ -104,7 +108,8 @@ pub struct ReplicaEvent {
     pub reason: String,
     /// Time since the last good answer, for a death or a silence: it began at most this long ago.
     pub detected_within: Option<Duration>,
-    /// Time from the verdict on the dead replica to the successor's first answer, for a successor.
+    /// Time from the verdict on the dead replica to the successor's first answer, for a successor
+    /// or a move.
     pub replaced_after: Option<Duration>,
     /// Number of requests that other replicas served during the seat's incident, at its end. The
     /// plan leaves it empty.
@@ -148,6 +153,7 @@ impl fmt::Display for ReplicaEvent {
             EventKind::Suspect => write!(f, "replica {name} is suspect")?,
             EventKind::Up => write!(f, "replica {name} is up again")?,
             EventKind::Down => write!(f, "replica {name} is down")?,
+            EventKind::Moved => write!(f, "replica {name} moved")?,
             EventKind::Failing => write!(f, "replica {name} fails its heartbeats")?,
             EventKind::Failed if self.seat.is_none() => {
                 write!(f, "replica {name} did not start as a standby")?;

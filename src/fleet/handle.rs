@@ -12,12 +12,23 @@ use super::event_loop::Stop;
 use super::journal::Journal;
 use super::plan::{Ownership, Status};
 use super::readiness;
+use crate::orders::BackendSeat;
 use crate::shutdown;
+
+/// The fixed backends of a fleet; empty lists with other engines.
+#[derive(Debug)]
+pub(super) struct FixedBackends {
+    /// Backends of the flags.
+    pub(super) flags: Vec<BackendSeat>,
+    /// Backends in effect.
+    pub(super) latest: watch::Receiver<Vec<BackendSeat>>,
+}
 
 /// The running fleet. Dropping it stops the fleet without waiting for its end.
 #[derive(Debug)]
 pub struct Fleet {
     pub(super) status: watch::Receiver<Status>,
+    pub(super) backends: FixedBackends,
     pub(super) journal: Journal,
     pub(super) close: shutdown::Trigger,
     pub(super) ownership: watch::Sender<Ownership>,
@@ -31,6 +42,14 @@ impl Fleet {
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.clone()
+    }
+
+    /// Returns the fixed backends of the flags, and those in effect, which orders may have changed.
+    /// Both are empty with other engines.
+    #[must_use]
+    pub fn fixed_backends(&self) -> (Vec<BackendSeat>, Vec<BackendSeat>) {
+        let FixedBackends { flags, latest } = &self.backends;
+        (flags.clone(), latest.borrow().clone())
     }
 
     /// Returns the journal of its events.

@@ -24,12 +24,16 @@ mod readiness;
 mod rollout_event;
 mod settings;
 mod start;
+mod state_file;
 #[cfg(test)]
 mod tests;
 mod version;
 
 pub use discovery::{Discovery, discover};
-pub use engine::{ContainerOptions, ContainerSettings, Image, ProcessSettings, PullPolicy};
+pub use engine::{
+    ContainerOptions, ContainerSettings, Image, LookupSettings, OwnPorts, ProcessSettings,
+    PullPolicy,
+};
 pub use events::{EventKind, ReplicaEvent, Setting, SettingChange};
 pub use handle::Fleet;
 pub use heartbeat::{Probe, ProbeKind};
@@ -37,5 +41,8 @@ pub use journal::{Event, EventBody, JOURNAL_EVENTS, Journal};
 pub use names::NamePattern;
 pub use plan::{Ownership, Status};
 pub use rollout_event::{RolloutEvent, RolloutStage};
-pub use settings::{FleetSettings, HeartbeatSettings, Inherited, ReplicaSettings, bundled_replica};
+pub use settings::{
+    FixedSettings, FleetSettings, HeartbeatSettings, Inherited, ReplicaSettings, bundled_replica,
+};
 pub use start::{THREAD_NAME, start};
+pub use state_file::read_state_file;

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use super::engine::{ContainerSettings, ProcessSettings};
+use super::engine::{ContainerSettings, LookupSettings, ProcessSettings};
 use super::heartbeat::Probe;
 use super::names::NamePattern;
 use crate::load::LoadBound;
+use crate::orders::BackendSeat;
 use crate::ring::{Seat, Spec};
-use crate::roster::{ReplicaAddr, ReplicaName};
+use crate::roster::ReplicaName;
 use crate::stats::CounterRegistry;
 
 /// The kind of replicas, with its settings.
@@ -27,8 +28,21 @@ pub enum ReplicaSettings {
     },
     /// Containers, named S1, S2, S3 … unless containers of the fleet exist already.
     Docker(ContainerSettings),
-    /// Backends that the operator runs, in the order of their seats; names are distinct.
-    Fixed(Vec<(ReplicaName, ReplicaAddr)>),
+    /// Backends that the operator runs.
+    Fixed(FixedSettings),
+}
+
+/// Settings of fixed backends.
+#[derive(Clone, Debug)]
+pub struct FixedSettings {
+    /// The backends of the flags, in seats 1, 2, 3 …
+    pub flags: Vec<BackendSeat>,
+    /// The backends to begin with, in the order of `/rep`; seats and names are distinct.
+    pub backends: Vec<BackendSeat>,
+    /// File that keeps the list over a restart.
+    pub state: Option<PathBuf>,
+    /// Lookups of their hosts.
+    pub lookups: LookupSettings,
 }
 
 /// Settings of heartbeats.
@@ -120,10 +134,11 @@ impl FleetSettings {
             ReplicaSettings::Fixed(_) if self.standbys > 0 => {
                 bail!("fixed backends have no standbys")
             }
-            ReplicaSettings::Fixed(backends) => {
+            ReplicaSettings::Fixed(fixed) => {
                 let mut seen = HashSet::new();
-                match backends.iter().find(|(name, _)| !seen.insert(name)) {
-                    Some((duplicate, _)) => bail!("two backends are named {duplicate}"),
+                let mut backends = fixed.backends.iter();
+                match backends.find(|backend| !seen.insert(&backend.name)) {
+                    Some(backend) => bail!("two backends are named {}", backend.name),
                     None => Ok(()),
                 }
             }

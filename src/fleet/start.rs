@@ -7,16 +7,17 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::discovery::{Discovery, ExistingContainers};
-use super::engine::{Docker, Engine, EngineEvents, Fixed, Management, Process};
-use super::event_loop::{FleetLoop, Heartbeats, Inbox, Pending};
+use super::engine::{Docker, Engine, EngineEvents, Fixed, Management, Process, Resolver};
+use super::event_loop::{BackendSaver, FleetLoop, Heartbeats, Inbox, Pending, SaveResult};
 use super::event_recorder::EventRecorder;
-use super::handle::Fleet;
+use super::handle::{FixedBackends, Fleet};
 use super::heartbeat::ProbeSchedule;
 use super::journal::{EventBody, Journal};
-use super::plan::Ownership;
+use super::plan::{Ownership, Plan};
 use super::publisher::RosterPublisher;
 use super::settings::{FleetSettings, HeartbeatSettings, ReplicaSettings};
 use crate::orders::OrderReceiver;
@@ -48,11 +49,7 @@ pub fn start(
     let (close, closed) = shutdown::channel();
     let (stop, stopped) = oneshot::channel();
     let is_takeover = settings.taken_over_from.is_some();
-    let (ownership, owner) = watch::channel(if is_takeover {
-        Ownership::Acquiring
-    } else {
-        Ownership::Owned
-    });
+    let (ownership, owner) = watch::channel(first_ownership(is_takeover));
     let (status, status_seen) = watch::channel(plan.status());
     // Fixed backends without heartbeats are listed from the beginning.
     orders.names.send_replace(plan.listed().into());
@@ -62,6 +59,7 @@ pub fn start(
     engine.set_handover(is_takeover);
     let schedule = settings.heartbeat.as_ref();
     let schedule = schedule.map(|heartbeat| probe_schedule(heartbeat, engine.management()));
+    let (saver, saved, backends) = backend_saver(settings.replicas, &plan);
     let counters = settings.counters;
     let handover = Arc::new(AtomicBool::new(is_takeover));
     let inbox = Inbox {
@@ -73,6 +71,7 @@ pub fn start(
         snapshots: orders.snapshots,
         orders: orders.orders,
         prepared: prepared_inbox,
+        saved,
         evidence,
     };
     let event_loop = FleetLoop {
@@ -83,6 +82,7 @@ pub fn start(
         recorder: EventRecorder::new(journal.clone(), counters.clone()),
         counters,
         prepared,
+        saver,
         names: orders.names,
         status,
         started_at: (Instant::now(), SystemTime::now()),
@@ -92,12 +92,35 @@ pub fn start(
     Ok(Fleet {
         handover,
         status: status_seen,
+        backends,
         journal,
         close,
         ownership,
         stop,
         thread: spawn_thread(event_loop, inbox)?,
     })
+}
+
+fn first_ownership(is_takeover: bool) -> Ownership {
+    match is_takeover {
+        true => Ownership::Acquiring,
+        false => Ownership::Owned,
+    }
+}
+
+/// Creates the writer of the list of fixed backends, the receiver of its results, and the lists.
+fn backend_saver(
+    replicas: ReplicaSettings,
+    plan: &Plan,
+) -> (BackendSaver, UnboundedReceiver<SaveResult>, FixedBackends) {
+    let (state_file, flags) = match replicas {
+        ReplicaSettings::Fixed(fixed) => (fixed.state, fixed.flags),
+        ReplicaSettings::Process { .. } | ReplicaSettings::Docker(_) => (None, Vec::new()),
+    };
+    let (results, saved) = mpsc::unbounded_channel();
+    let (sender, latest) = watch::channel(plan.backend_seats());
+    let saver = BackendSaver::new(state_file, sender, results);
+    (saver, saved, FixedBackends { flags, latest })
 }
 
 /// Creates the engine and records the containers that were lost while no balancer ran.
@@ -111,7 +134,11 @@ fn new_engine(
         (ReplicaSettings::Process { binary, wanted }, _) => {
             Box::new(Process::new(binary, wanted, engine_events)?)
         }
-        (ReplicaSettings::Fixed(backends), _) => Box::new(Fixed::new(backends, engine_events)),
+        (ReplicaSettings::Fixed(fixed), _) => Box::new(Fixed::new(
+            fixed.lookups.clone(),
+            Resolver::system(),
+            engine_events,
+        )),
         (ReplicaSettings::Docker(_), Some((environment, adoption))) => {
             for event in adoption.lost {
                 tracing::info!("{event}");
@@ -158,7 +185,12 @@ fn spawn_thread(event_loop: FleetLoop, inbox: Inbox) -> anyhow::Result<thread::J
         };
         // Sending fails only if the starting thread has ended.
         let _ = begin.send(result);
-        runtime.is_some_and(|runtime| runtime.block_on(event_loop.run(inbox)))
+        runtime.is_some_and(|runtime| {
+            let is_complete = runtime.block_on(event_loop.run(inbox));
+            // A lookup that hangs in the system's resolver must not hold up the end.
+            runtime.shutdown_background();
+            is_complete
+        })
     };
     let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
     let thread = thread.spawn(body).context("no thread for the fleet")?;

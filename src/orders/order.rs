@@ -4,6 +4,7 @@ use std::fmt;
 
 use tokio::sync::oneshot;
 
+use super::backend_addr::BackendAddr;
 use super::error::OrderError;
 use super::replacement::ReplaceRequest;
 use crate::load::LoadBound;
@@ -19,6 +20,22 @@ pub struct ChangeRequest {
     pub names: Vec<ReplicaName>,
 }
 
+/// Fixed backend that is added, or gets another address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendChange {
+    /// Name of the backend.
+    pub name: ReplicaName,
+    /// Its address.
+    pub addr: BackendAddr,
+}
+
+/// Formats the change as the words of its command.
+impl fmt::Display for BackendChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.addr)
+    }
+}
+
 /// Order to the fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
@@ -26,6 +43,11 @@ pub enum Order {
     Add(ChangeRequest),
     /// Remove replicas. Answered when they are gone.
     Rm(ChangeRequest),
+    /// Add a fixed backend. Answered when it answers and all workers have adopted it.
+    AddBackend(BackendChange),
+    /// Give a fixed backend another address. Answered when it answers there and all workers have
+    /// adopted it.
+    SetBackend(BackendChange),
     /// Reach this number of replicas, by starting more or by removing the highest seats. Answered
     /// like these.
     Scale(usize),
@@ -55,6 +77,8 @@ impl fmt::Display for Order {
         let (path, change) = match self {
             Self::Add(change) => ("/add", change),
             Self::Rm(change) => ("/rm", change),
+            Self::AddBackend(change) => return write!(f, "add {change}"),
+            Self::SetBackend(change) => return write!(f, "set {change}"),
             Self::Scale(n) => return write!(f, "scale {n}"),
             Self::Replace(request) => return write!(f, "{request}"),
             Self::StopReplace => return f.write_str("replace stop"),

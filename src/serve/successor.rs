@@ -11,9 +11,9 @@ use tokio::runtime::Runtime;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::{Config, ReplicaSource};
-use crate::fleet::{self, Fleet, Ownership};
+use crate::fleet::{self, Fleet, Ownership, ReplicaSettings};
 use crate::supervisor::Signals;
-use crate::takeover::{self, Handoff, InstanceInfo};
+use crate::takeover::{self, Handoff, InheritedBackends, InstanceInfo};
 
 /// Additional time for inherited replicas to answer, beyond their start timeout.
 const TAKEOVER_ANSWER_MARGIN: Duration = Duration::from_secs(5);
@@ -74,7 +74,24 @@ pub(super) fn apply_handover(
     settings.ring = state.ring;
     settings.bound = state.bound;
     settings.seats = Some(state.seats);
+    if let (ReplicaSettings::Fixed(fixed), Some(backends)) =
+        (&mut settings.replicas, state.backends)
+    {
+        inherit_backends(fixed, backends);
+    }
     Ok(())
+}
+
+/// Takes the backends of the old process over, whose orders may have changed them. Other flags win.
+fn inherit_backends(fixed: &mut fleet::FixedSettings, inherited: InheritedBackends) {
+    let InheritedBackends { flags, latest } = inherited;
+    if fixed.flags == flags {
+        fixed.backends = latest;
+    } else if flags != latest && fixed.backends != latest {
+        tracing::warn!(
+            "--backend differs from that of the old process: what commands changed there is dropped"
+        );
+    }
 }
 
 /// Waits until the inherited replicas have answered. On an error the fleet is left to the old

@@ -25,7 +25,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net as unix;
 
 pub(crate) use client::{Handoff, connect};
-pub(crate) use protocol::{FleetState, InstanceInfo};
+pub(crate) use protocol::{FleetState, InheritedBackends, InstanceInfo};
 pub(crate) use server::{HandoffRequest, HandoffServer, listen};
 
 /// Returns the name of the Unix socket of the balancer with this control port.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::config::ReplicaSource;
 use crate::fleet::Inherited;
 use crate::load::LoadBound;
+use crate::orders::BackendSeat;
 use crate::ring::{Seat, Spec};
 use crate::roster::{Health, Roster};
 
@@ -83,6 +84,17 @@ pub(crate) struct FleetState {
     pub(crate) bound: LoadBound,
     /// Seats and their replicas, in the order of `/rep`.
     pub(crate) seats: Vec<Inherited>,
+    /// Fixed backends; `None` with other engines.
+    pub(crate) backends: Option<InheritedBackends>,
+}
+
+/// Fixed backends of the old process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InheritedBackends {
+    /// Backends of its flags.
+    pub(crate) flags: Vec<BackendSeat>,
+    /// Backends in effect, which orders may have changed.
+    pub(crate) latest: Vec<BackendSeat>,
 }
 
 impl FleetState {
@@ -107,6 +119,20 @@ impl FleetState {
             ring: roster.ring.spec().clone(),
             bound: roster.bound,
             seats,
+            backends: None,
+        }
+    }
+
+    /// Adds the fixed backends of the flags and those in effect.
+    pub(crate) fn with_backends(
+        self,
+        (flags, latest): (Vec<BackendSeat>, Vec<BackendSeat>),
+    ) -> Self {
+        let has_backends = !(flags.is_empty() && latest.is_empty());
+        let backends = InheritedBackends { flags, latest };
+        Self {
+            backends: has_backends.then_some(backends),
+            ..self
         }
     }
 
@@ -116,11 +142,14 @@ impl FleetState {
             let name = one.name.as_ref().map(AsRef::<str>::as_ref);
             json!({ "seat": one.seat.0, "name": name, "drained": one.drained })
         });
-        let line = json!({
+        let mut line = json!({
             "ring": self.ring.to_string(),
             "bound": self.bound.to_string(),
             "seats": seats.collect::<Vec<_>>(),
         });
+        if let Some(InheritedBackends { flags, latest }) = &self.backends {
+            line["backends"] = json!({ "flags": to_list(flags), "latest": to_list(latest) });
+        }
         format!("{line}\n")
     }
 
@@ -138,8 +167,34 @@ impl FleetState {
             ring: value["ring"].as_str()?.parse().ok()?,
             bound: value["bound"].as_str()?.parse().ok()?,
             seats: seats.collect::<Option<_>>()?,
+            backends: match &value["backends"] {
+                Value::Null => None,
+                backends => Some(InheritedBackends {
+                    flags: from_list(&backends["flags"])?,
+                    latest: from_list(&backends["latest"])?,
+                }),
+            },
         })
     }
+}
+
+fn to_list(backends: &[BackendSeat]) -> Value {
+    let list = backends.iter().map(|backend| {
+        let BackendSeat { seat, name, addr } = backend;
+        json!([seat.0, name.to_string(), addr.to_string()])
+    });
+    list.collect()
+}
+
+fn from_list(list: &Value) -> Option<Vec<BackendSeat>> {
+    let backend = |entry: &Value| {
+        Some(BackendSeat {
+            seat: u32::try_from(entry[0].as_u64()?).ok().map(Seat)?,
+            name: entry[1].as_str()?.parse().ok()?,
+            addr: entry[2].as_str()?.parse().ok()?,
+        })
+    };
+    list.as_array()?.iter().map(backend).collect()
 }
 
 #[cfg(test)]
@@ -171,8 +226,19 @@ mod tests {
                     drained: false,
                 },
             ],
+            backends: None,
         };
         assert_eq!(FleetState::parse(&state.to_line()), Some(state.clone()));
+        let backend = |seat, name: &str, addr: &str| BackendSeat {
+            seat: Seat(seat),
+            name: name.parse().unwrap(),
+            addr: addr.parse().unwrap(),
+        };
+        let (a, b) = (backend(1, "a", "web-0.web:80"), backend(7, "b", "[::1]:80"));
+        let with_backends = state.clone().with_backends((vec![a.clone()], vec![b, a]));
+        assert!(with_backends.backends.is_some());
+        let parsed = FleetState::parse(&with_backends.to_line());
+        assert_eq!(parsed, Some(with_backends));
         let more = state.to_line().replacen('{', r#"{"later":[1],"#, 1);
         assert_eq!(FleetState::parse(&more), Some(state));
     }

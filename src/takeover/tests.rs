@@ -53,8 +53,13 @@ async fn promised(server: &mut HandoffServer, address: SocketAddr) -> Handoff {
         panic!("no wish to take over")
     };
     let (ring, bound) = ("uniform".parse().unwrap(), "0".parse().unwrap());
-    let seats = Vec::new();
-    reply.send(FleetState { ring, bound, seats }).unwrap();
+    let state = FleetState {
+        ring,
+        bound,
+        seats: Vec::new(),
+        backends: None,
+    };
+    reply.send(state).unwrap();
     asks.join().unwrap()
 }
 

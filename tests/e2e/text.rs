@@ -114,11 +114,11 @@ fn refusals_are_one_line_and_change_nothing(engine: Engine) {
     let program = engine.start(&["--replicas", "2", "--max-replicas", "3"]);
     let before = program.children();
     for (line, sentence) in [
-        ("add", "usage: add N [NAME...]"),
-        ("rm", "usage: rm N [NAME...]"),
+        ("add", "usage: add N [NAME...]|NAME ADDR"),
+        ("rm", "usage: rm N [NAME...]|NAME..."),
         ("add 0", "n is not a positive integer"),
-        ("add x", "usage: add N [NAME...]"),
-        ("rm S1", "usage: rm N [NAME...]"),
+        ("add x", "usage: add N [NAME...]|NAME ADDR"),
+        ("rm S9", "there is no replica named S9"),
         (
             "add 1 a b",
             "Length of hostname list is more than newly added instances",

@@ -15,6 +15,7 @@ mod engine_matrix;
 mod http_message;
 mod install_dir;
 mod load;
+mod names;
 mod netns;
 mod pattern;
 mod process;
@@ -32,6 +33,7 @@ pub(crate) use engine_matrix::{Engine, on_both_engines};
 pub(crate) use http_message::{Message, Wire};
 pub(crate) use install_dir::InstallDir;
 pub(crate) use load::{Load, Tally, exclusive_load, server_of, six_digits};
+pub(crate) use names::{Names, NumberedServer};
 pub(crate) use netns::RemoteHost;
 pub(crate) use pattern::{assert_same, pattern};
 pub(crate) use process::{

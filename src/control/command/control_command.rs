@@ -85,7 +85,12 @@ fn order_path(order: &Order) -> &'static str {
         Order::Add(_) => "/add",
         Order::Rm(_) => "/rm",
         Order::Scale(_) => "/scale",
-        Order::Replace(_) | Order::Drain(_) | Order::Ready(_) | Order::Kill(_) => "/replicas",
+        Order::AddBackend(_)
+        | Order::SetBackend(_)
+        | Order::Replace(_)
+        | Order::Drain(_)
+        | Order::Ready(_)
+        | Order::Kill(_) => "/replicas",
         Order::StopReplace | Order::ReplaceBack => "/replace",
         Order::Ring(_) => "/ring",
         Order::Bound(_) => "/bound",

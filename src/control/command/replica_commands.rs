@@ -3,7 +3,8 @@
 
 use super::arguments::{UsageError, no_args, parse_change, parse_int, parse_value};
 use super::control_command::{CommandSpec, ControlCommand};
-use crate::orders::{ChangeKind, Order};
+use crate::orders::{BackendChange, ChangeKind, Order};
+use crate::terminal;
 
 pub(super) const REP: CommandSpec = CommandSpec {
     name: "rep",
@@ -37,26 +38,55 @@ pub(super) const SHOW: CommandSpec = CommandSpec {
 
 pub(super) const ADD: CommandSpec = CommandSpec {
     name: "add",
-    usage: "add N [NAME...]",
-    about: "start N replicas, the first of them under these names",
+    usage: "add N [NAME...]|NAME ADDR",
+    about: "start N replicas, the first under these names; or add a fixed backend",
     more: &[
         "The others get random names. The answer is the list of 'rep', sent when all of them answer;",
         "if one of them cannot be started, none stays.",
+        "With --backend, 'add NAME HOST:PORT' adds your server when it answers there.",
     ],
-    read: |words| change(ChangeKind::Add, words),
+    read: |words| match words {
+        [_, addr] if addr.contains(':') => {
+            Ok(ControlCommand::Order(Order::AddBackend(backend(words)?)))
+        }
+        words => change(ChangeKind::Add, words),
+    },
 };
 
 pub(super) const RM: CommandSpec = CommandSpec {
     name: "rm",
-    usage: "rm N [NAME...]",
-    about: "remove N replicas, these first and the others at random",
+    usage: "rm N [NAME...]|NAME...",
+    about: "remove N replicas, these first and the others at random; or just these",
     more: &[
-        "'rm all' removes every replica.",
+        "'rm all' removes every replica that was started here. A fixed backend runs on, without requests.",
         "The answer is the list of 'rep', sent when their requests are finished and they are gone.",
     ],
     read: |words| match words {
         ["all"] => Ok(ControlCommand::Order(Order::Scale(0))),
+        [first, ..] if !first.starts_with(|first: char| first.is_ascii_digit()) => {
+            let change = ChangeKind::Rm.parse_change(words.len(), words);
+            let change =
+                change.map_err(|refusal| terminal::escape(&refusal.sentence).into_owned())?;
+            Ok(ControlCommand::Order(Order::Rm(change)))
+        }
         words => change(ChangeKind::Rm, words),
+    },
+};
+
+pub(super) const SET: CommandSpec = CommandSpec {
+    name: "set",
+    usage: "set NAME ADDR",
+    about: "move a fixed backend to this address, in its seat",
+    more: &[
+        "ADDR is HOST:PORT. Requests go there when your server answers there, and until then to the old",
+        "address. If it does not answer in time (--start-timeout), nothing changes.",
+    ],
+    read: |words| match words {
+        ["server", ..] => Err(UsageError::Reason(
+            "HAProxy's is 'drain NAME', 'ready NAME' or 'set NAME HOST:PORT' here".to_owned(),
+        )),
+        [_, _] => Ok(ControlCommand::Order(Order::SetBackend(backend(words)?))),
+        _ => Err(UsageError::Usage),
     },
 };
 
@@ -113,6 +143,17 @@ pub(super) const KILL: CommandSpec = CommandSpec {
         _ => Err(UsageError::Usage),
     },
 };
+
+/// Parses the name and the address of a fixed backend.
+fn backend(words: &[&str]) -> Result<BackendChange, UsageError> {
+    let [name, addr] = words else {
+        return Err(UsageError::Usage);
+    };
+    Ok(BackendChange {
+        name: parse_value(name)?,
+        addr: parse_value(addr)?,
+    })
+}
 
 fn change(kind: ChangeKind, words: &[&str]) -> Result<ControlCommand, UsageError> {
     let [n, names @ ..] = words else {

@@ -32,6 +32,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     replica_commands::SHOW,
     replica_commands::ADD,
     replica_commands::RM,
+    replica_commands::SET,
     replica_commands::SCALE,
     replace_command::REPLACE,
     replica_commands::DRAIN,
@@ -114,15 +115,11 @@ pub const FOOTNOTE: &str =
     "Several in one line: separate them by ';'. As JSON: end a command with ' json'.";
 
 /// First words of HAProxy's runtime commands, and the commands that do the same here.
-const FOREIGN_WORDS: [(&str, &str); 5] = [
+const FOREIGN_WORDS: [(&str, &str); 4] = [
     ("disable", "'drain NAME'"),
     ("enable", "'ready NAME'"),
-    (
-        "set",
-        "'drain NAME', 'ready NAME', 'ring set SPEC' or 'bound X'",
-    ),
-    ("del", "'rm N NAME'"),
-    ("shutdown", "'rm N NAME' or 'drain NAME'"),
+    ("del", "'rm NAME'"),
+    ("shutdown", "'rm NAME' or 'drain NAME'"),
 ];
 
 /// Returns the entry of this name.

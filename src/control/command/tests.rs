@@ -190,8 +190,19 @@ fn an_error_is_a_sentence() {
             "help frobnicate",
             "there is no command 'frobnicate'; try 'help'",
         ),
-        ("add two", "usage: add N [NAME...]"),
-        ("rm S1", "usage: rm N [NAME...]"),
+        ("add two", "usage: add N [NAME...]|NAME ADDR"),
+        ("add", "usage: add N [NAME...]|NAME ADDR"),
+        ("add a 127.0.0.1:1 b", "usage: add N [NAME...]|NAME ADDR"),
+        ("add a h:0", "the address is not HOST:PORT"),
+        ("rm", "usage: rm N [NAME...]|NAME..."),
+        ("rm a a", "hostname a is given twice"),
+        ("set", "usage: set NAME ADDR"),
+        ("set a h:1 b", "usage: set NAME ADDR"),
+        ("set a h", "the address is not HOST:PORT"),
+        (
+            "set server a/b state drain",
+            "HAProxy's is 'drain NAME', 'ready NAME' or 'set NAME HOST:PORT' here",
+        ),
         ("add 0", "n is not a positive integer"),
         ("add +1", "n is not a positive integer"),
         ("add -1", "n is not a positive integer"),
@@ -226,7 +237,16 @@ fn an_error_is_a_sentence() {
         );
         assert!(sentence.contains("--max-failures K"), "{sentence}");
     }
-    for line in ["add 1 -x", "show -x", "replace a/b", "drain ä", "ready _"] {
+    for line in [
+        "add 1 -x",
+        "add -x h:1",
+        "rm -1",
+        "rm a/b",
+        "show -x",
+        "replace a/b",
+        "drain ä",
+        "ready _",
+    ] {
         let sentence = parse_one(line).unwrap_err();
         assert!(sentence.contains("not a legal replica name"), "{sentence}");
     }
@@ -239,7 +259,7 @@ fn an_unknown_command_hints_at_the_nearest() {
         ("evnets", "did you mean 'events'?"),
         ("xx", "try 'help'"),
         ("disable", "HAProxy's is 'drain NAME' here"),
-        ("del", "HAProxy's is 'rm N NAME' here"),
+        ("del", "HAProxy's is 'rm NAME' here"),
     ] {
         let expected = format!("there is no command '{line}'; {hint}");
         assert_eq!(parse_one(line), Err(expected));

@@ -8,7 +8,7 @@ const SHOWN = 200;
 const RETRY_MS = 1000;
 const SETTLED_MS = 1000;
 const KNOWN = new Set(["before", "by", "detected_within_ms", "from", "kind", "name", "reason", "replaced_after_ms", "saved", "seat", "seq", "stage", "time", "to", "up", "wanted"]);
-const ANNOUNCED = new Set(["down", "replaced", "failed", "held", "rollout"]);
+const ANNOUNCED = new Set(["down", "replaced", "moved", "failed", "held", "rollout"]);
 
 const list = document.getElementById("events");
 const announcer = document.getElementById("announcer");

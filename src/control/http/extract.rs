@@ -12,8 +12,8 @@ use crate::control::command::arguments::{parse_change, parse_value};
 use crate::control::command::parse_replace_text;
 use crate::control::ring_query::{PlannedChange, RingQuery};
 use crate::orders::{
-    ChangeKind, Order, OrderError, ReplaceOptions, ReplaceRequest, ReplaceTarget, VersionRequest,
-    parse_fields,
+    BackendChange, ChangeKind, ChangeRequest, Order, OrderError, ReplaceOptions, ReplaceRequest,
+    ReplaceTarget, VersionRequest, parse_fields,
 };
 use crate::roster::ReplicaName;
 
@@ -33,6 +33,36 @@ pub(super) fn rm(request: &RequestParts<'_>) -> Extracted {
 fn change(kind: ChangeKind, request: &RequestParts<'_>) -> Extracted {
     let change = kind.parse_body(request.body)?;
     Ok(ControlCommand::Order(kind.into_order(change)))
+}
+
+/// The replica in the path, and `{"address":"10.0.0.7:5000"}`.
+pub(super) fn add_backend(request: &RequestParts<'_>) -> Extracted {
+    Ok(ControlCommand::Order(Order::AddBackend(backend(request)?)))
+}
+
+/// The replica in the path, and `{"address":"10.0.0.7:5000"}`.
+pub(super) fn set_backend(request: &RequestParts<'_>) -> Extracted {
+    Ok(ControlCommand::Order(Order::SetBackend(backend(request)?)))
+}
+
+fn backend(request: &RequestParts<'_>) -> Result<BackendChange, OrderError> {
+    let mut fields = parse_fields(request.body, &["address"])?;
+    let addr = text_field(&mut fields, "address")?;
+    let addr = addr.ok_or_else(|| OrderError::invalid("address is missing"))?;
+    Ok(BackendChange {
+        name: name(request)?,
+        addr: addr
+            .parse()
+            .map_err(|err| OrderError::invalid(format!("{err}")))?,
+    })
+}
+
+/// The replica in the path.
+pub(super) fn rm_replica(request: &RequestParts<'_>) -> Extracted {
+    request.no_fields()?;
+    let names = vec![name(request)?];
+    let change = ChangeRequest { n: 1, names };
+    Ok(ControlCommand::Order(Order::Rm(change)))
 }
 
 /// The replica in the path.

@@ -132,7 +132,7 @@ fn http_shows_what_text_shows() {
         ("GET /replicas/", 404, "endpoint does not exist"),
         ("GET /replicas/S1/S2", 404, "endpoint does not exist"),
         ("POST /replicas", 405, "does not take POST"),
-        ("DELETE /replicas/S1", 405, "does not take DELETE"),
+        ("PUT /replicas/S1", 405, "does not take PUT"),
         ("GET /replicas/S1/drain", 405, "does not take GET"),
     ];
     for (line, status, part) in refusals {

@@ -114,7 +114,7 @@ fn a_wrong_line_never_reaches_the_fleet() {
         (b"\r\n", "ERR line is empty; try 'help'\n\n"),
         (b";;\n", "ERR line is empty; try 'help'\n\n"),
         (b"add 0\n", "ERR n is not a positive integer\n\n"),
-        (b"rm\n", "ERR usage: rm N [NAME...]\n\n"),
+        (b"rm\n", "ERR usage: rm N [NAME...]|NAME...\n\n"),
         (b"rep\xff\n", "ERR line is not UTF-8 text\n\n"),
         (
             b"\x16\x03\x01\x02\n",

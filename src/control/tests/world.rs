@@ -73,6 +73,14 @@ pub(super) fn scripted(
                 Ok(_) => Ok(names.clone()),
                 Err(err) => Err(OrderError::invalid(err.to_string())),
             },
+            Order::AddBackend(change) => {
+                names.push(change.name.clone());
+                Ok(names.clone())
+            }
+            Order::SetBackend(change) if !names.contains(&change.name) => {
+                Err(OrderError::not_found(&change.name))
+            }
+            Order::SetBackend(_) => Ok(names.clone()),
             Order::Add(change) => {
                 names.extend(change.names.iter().cloned());
                 Ok(names.clone())

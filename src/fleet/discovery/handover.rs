@@ -10,6 +10,7 @@ use super::adoption::AdoptionPlan;
 use crate::fleet::events::ReplicaEvent;
 use crate::fleet::plan::InitialSeat;
 use crate::fleet::settings::Inherited;
+use crate::orders::BackendSeat;
 use crate::roster::ReplicaName;
 
 /// Returns these seats for replicas that are to be started. A seat without a name gets one from
@@ -27,9 +28,29 @@ pub(super) fn inherited_seats(
             .clone()
             .unwrap_or_else(|| new_name(&mut taken, draw)),
         addr: None,
+        backend: None,
         version: None,
         drained: inherited.drained,
         serves: inherited.name.is_some(),
+    });
+    seats.collect()
+}
+
+/// Returns the seats of these fixed backends, in their order. A drained one stays drained.
+pub(super) fn backend_seats(
+    backends: &[BackendSeat],
+    inherited: Option<&[Inherited]>,
+) -> Vec<InitialSeat> {
+    let inherited = inherited.unwrap_or_default();
+    let of = |name| inherited.iter().find(|one| one.name.as_ref() == Some(name));
+    let seats = backends.iter().map(|backend| {
+        let (name, addr) = (&backend.name, &backend.addr);
+        InitialSeat {
+            backend: Some(addr.clone()),
+            drained: of(name).is_some_and(|inherited| inherited.drained),
+            serves: of(name).is_some(),
+            ..InitialSeat::new(backend.seat, name.clone(), addr.literal())
+        }
     });
     seats.collect()
 }

@@ -1,34 +1,70 @@
-//! The engine of fixed backends: addresses of replicas that the operator runs.
+//! The engine of fixed backends: servers that the operator runs, at addresses or names.
 //!
-//! It never starts or stops a process and keeps no number. `start` reports the address; `remove`
-//! forgets it.
+//! It never starts or stops a process and keeps no number. It looks names up, again and again, and
+//! reports their addresses. The plan decides which address serves.
 
-use std::collections::HashMap;
+mod lookup;
+mod own_ports;
+
+use std::collections::{BTreeMap, HashMap};
 use std::future::ready;
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use super::interface::{Engine, EngineEvent, EngineEvents, Management, PrepareFuture, StopMode};
 use crate::fleet::version::Version;
-use crate::orders::VersionRequest;
+use crate::orders::{BackendAddr, VersionRequest};
 use crate::ring::Seat;
-use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
+use crate::roster::{ReplicaId, ReplicaName};
+pub use lookup::LookupSettings;
+pub(in crate::fleet) use lookup::Resolver;
+pub use own_ports::OwnPorts;
 
-/// Addresses by name.
+/// Lookups by backend.
 #[derive(Debug)]
 pub(in crate::fleet) struct Fixed {
-    backends: HashMap<ReplicaName, ReplicaAddr>,
+    settings: LookupSettings,
+    resolver: Resolver,
+    names: HashMap<BackendAddr, NameLookup>,
     events: EngineEvents,
 }
 
+/// The task that looks one name up; dropping it ends the task.
+#[derive(Debug)]
+struct NameLookup {
+    /// `true` while a server of this name does not answer.
+    is_down: watch::Sender<bool>,
+    task: AbortHandle,
+}
+
+impl Drop for NameLookup {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 impl Fixed {
-    /// Creates an engine of these backends.
+    /// Creates an engine without backends.
     pub(in crate::fleet) fn new(
-        backends: &[(ReplicaName, ReplicaAddr)],
+        settings: LookupSettings,
+        resolver: Resolver,
         events: EngineEvents,
     ) -> Self {
         Self {
-            backends: backends.iter().cloned().collect(),
+            settings,
+            resolver,
+            names: HashMap::new(),
             events,
         }
+    }
+
+    fn look_up(&self, addr: BackendAddr, is_down: bool) -> NameLookup {
+        let (is_down, follower) = watch::channel(is_down);
+        let (settings, resolver) = (self.settings.clone(), self.resolver.clone());
+        let work = lookup::follow(addr, settings, resolver, follower, self.events.clone());
+        let task = tokio::spawn(work).abort_handle();
+        NameLookup { is_down, task }
     }
 }
 
@@ -44,13 +80,9 @@ impl Engine for Fixed {
         name: &ReplicaName,
         _version: Option<&Version>,
     ) {
-        self.events.send(match self.backends.get(name) {
-            Some(addr) => EngineEvent::Started { id, addr: *addr },
-            None => EngineEvent::Failed {
-                id,
-                why: format!("no backend is named {name}"),
-            },
-        });
+        // The plan starts no backend.
+        let why = format!("{name} is a fixed backend");
+        self.events.send(EngineEvent::Failed { id, why });
     }
 
     fn prepare(&self, _request: &VersionRequest) -> PrepareFuture {
@@ -68,4 +100,33 @@ impl Engine for Fixed {
     fn remove(&mut self, id: ReplicaId, _mode: StopMode) {
         self.events.send(EngineEvent::Removed { id });
     }
+
+    fn check_backend(&self, addr: &BackendAddr) -> Result<(), String> {
+        match self.settings.own_ports.reached_by_backend(addr) {
+            Some(port) => Err(format!("{addr} is our own port ({port})")),
+            None => Ok(()),
+        }
+    }
+
+    fn set_backends(&mut self, backends: BTreeMap<BackendAddr, bool>) {
+        self.names.retain(|addr, _| backends.contains_key(addr));
+        for (addr, is_down) in backends {
+            if addr.literal().is_some() {
+                continue;
+            }
+            match self.names.get(&addr) {
+                Some(name) => {
+                    let set = |last: &mut bool| std::mem::replace(last, is_down) != is_down;
+                    name.is_down.send_if_modified(set);
+                }
+                None => {
+                    let name = self.look_up(addr.clone(), is_down);
+                    self.names.insert(addr, name);
+                }
+            }
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

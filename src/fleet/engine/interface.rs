@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::exit_report::ExitReport;
 use crate::fleet::version::Version;
-use crate::orders::VersionRequest;
+use crate::orders::{BackendAddr, VersionRequest};
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -65,6 +65,13 @@ pub(in crate::fleet) enum EngineEvent {
         id: ReplicaId,
         /// The reason, in a phrase that follows "the name S4 ".
         why: String,
+    },
+    /// The name of a fixed backend was looked up.
+    Resolved {
+        /// The backend.
+        addr: BackendAddr,
+        /// Its addresses, at least one, or the reason of the failure, in a sentence.
+        result: Result<Vec<ReplicaAddr>, String>,
     },
     /// The replica ended, which is certain.
     Ended {
@@ -129,6 +136,20 @@ pub(in crate::fleet) trait Engine: fmt::Debug + Send {
     /// nothing to do here.
     fn set_wanted_seats(&mut self, _wanted: &BTreeSet<Seat>) {}
 
+    /// Replaces the set of fixed backends. Their names are looked up, and each change is reported
+    /// as `Resolved`. `true`: lookups are due now and more often, because a server does not answer.
+    /// An engine that knows the addresses of its replicas has nothing to do here.
+    fn set_backends(&mut self, _backends: BTreeMap<BackendAddr, bool>) {}
+
+    /// Checks the address of a backend that an order names, as far as that needs no lookup. An
+    /// engine without such orders has nothing to do here.
+    ///
+    /// # Errors
+    /// A sentence.
+    fn check_backend(&self, _addr: &BackendAddr) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Releases the engine's other resources, after all replicas were removed. With `leave`,
     /// another balancer goes on with the replicas that are left. No other call follows.
     fn close(&mut self, _leave: bool) -> CloseFuture {
@@ -147,7 +168,7 @@ pub(in crate::fleet) type PrepareFuture =
 pub(in crate::fleet) type CloseFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The sender of an engine's events. The channel is unbounded because an engine must never wait. It
-/// stays small: at most four events are sent per replica.
+/// stays small: at most four events are sent per replica, and one per change of a name's addresses.
 #[derive(Clone, Debug)]
 pub(in crate::fleet) struct EngineEvents(UnboundedSender<EngineEvent>);
 

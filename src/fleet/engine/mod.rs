@@ -15,7 +15,8 @@ mod process;
 pub use docker::{ContainerOptions, ContainerSettings, Image, PullPolicy};
 pub(super) use docker::{Docker, Environment, FoundContainer, FoundState};
 pub(super) use exit_report::ExitReport;
-pub(super) use fixed::Fixed;
+pub(super) use fixed::{Fixed, Resolver};
+pub use fixed::{LookupSettings, OwnPorts};
 pub(super) use interface::{
     Engine, EngineEvent, EngineEvents, Management, PrepareFuture, StopMode, VacantSeats,
 };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::backend_saver::SaveResult;
 use crate::fleet::engine::EngineEvent;
 use crate::fleet::plan::{OrderId, Ownership, ProbeEvent};
 use crate::fleet::version::Version;
@@ -50,5 +51,6 @@ pub(in crate::fleet) struct Inbox {
     pub(in crate::fleet) snapshots: mpsc::Receiver<oneshot::Sender<FleetSnapshot>>,
     pub(in crate::fleet) orders: mpsc::Receiver<OrderCall>,
     pub(in crate::fleet) prepared: mpsc::UnboundedReceiver<PreparedVersion>,
+    pub(in crate::fleet) saved: mpsc::UnboundedReceiver<SaveResult>,
     pub(in crate::fleet) evidence: mpsc::Receiver<Evidence>,
 }

@@ -2,22 +2,33 @@
 
 use tokio::sync::mpsc;
 
-use super::super::engine::{EngineEvent, EngineEvents, Fixed};
+use super::super::engine::{EngineEvents, Fixed, LookupSettings, OwnPorts, Resolver};
 use super::super::journal::Journal;
 use super::super::{
-    Discovery, FleetSettings, HeartbeatSettings, Probe, ProbeKind, ReplicaSettings, discover,
+    Discovery, FixedSettings, FleetSettings, HeartbeatSettings, Probe, ProbeKind, ReplicaSettings,
+    discover,
 };
 use super::*;
+use crate::orders::BackendSeat;
 use crate::ring::Spec;
-use crate::roster::{self, ReplicaAddr, Subscriber};
+use crate::roster::{self, Subscriber};
 
 /// The event loop of a fleet of one backend, with one worker that the test controls.
-fn fleet_loop() -> (FleetLoop, mpsc::UnboundedReceiver<EngineEvent>, Subscriber) {
-    let addr = ReplicaAddr(([127, 0, 0, 1], 1).into());
-    let backends = vec![("S1".parse().unwrap(), addr)];
+fn fleet_loop() -> (FleetLoop, Subscriber) {
     let long = Duration::from_secs(60);
+    let lookups = LookupSettings {
+        interval: long,
+        own_ports: OwnPorts::default(),
+    };
+    let backend = ("S1".parse().unwrap(), "127.0.0.1:1".parse().unwrap());
+    let backends = BackendSeat::in_first_seats(&[backend]);
     let discovery = discover(FleetSettings {
-        replicas: ReplicaSettings::Fixed(backends.clone()),
+        replicas: ReplicaSettings::Fixed(FixedSettings {
+            flags: backends.clone(),
+            backends,
+            state: None,
+            lookups: lookups.clone(),
+        }),
         ring: Spec::Uniform,
         bound: crate::load::LoadBound::OFF,
         heartbeat: Some(HeartbeatSettings {
@@ -46,14 +57,19 @@ fn fleet_loop() -> (FleetLoop, mpsc::UnboundedReceiver<EngineEvent>, Subscriber)
     let discovery = discovery.unwrap();
     let (publisher, mut workers) = roster::channel(1, discovery.initial_roster());
     let Discovery { plan, .. } = discovery;
-    let (sender, events) = mpsc::unbounded_channel();
+    let events = EngineEvents::new(mpsc::unbounded_channel().0);
     let counters = CounterRegistry::default();
     let fleet = FleetLoop {
-        engine: Box::new(Fixed::new(&backends, EngineEvents::new(sender))),
+        engine: Box::new(Fixed::new(lookups, Resolver::system(), events)),
         publisher: RosterPublisher::new(publisher, 1, counters.clone()),
         recorder: EventRecorder::new(Journal::default(), counters.clone()),
         counters,
         prepared: mpsc::unbounded_channel().0,
+        saver: BackendSaver::new(
+            None,
+            watch::channel(Vec::new()).0,
+            mpsc::unbounded_channel().0,
+        ),
         heartbeats: Heartbeats::new(None, mpsc::unbounded_channel().0),
         status: watch::channel(plan.status()).0,
         names: watch::channel(ReplicaNames::default()).0,
@@ -62,19 +78,15 @@ fn fleet_loop() -> (FleetLoop, mpsc::UnboundedReceiver<EngineEvent>, Subscriber)
         handover: Arc::default(),
         pending: Pending::default(),
     };
-    (fleet, events, workers.remove(0))
+    (fleet, workers.remove(0))
 }
 
 #[tokio::test]
 async fn a_worker_that_acknowledges_between_two_polls_is_not_missed() {
-    let (mut fleet, mut events, worker) = fleet_loop();
+    let (mut fleet, worker) = fleet_loop();
     worker.acknowledge(fleet.publisher.version());
     fleet.step(Input::Begin);
-    let Some(EngineEvent::Started { id, addr }) = events.recv().await else {
-        panic!("a backend is reported at once");
-    };
-    fleet.step(Input::Engine(EngineEvent::Started { id, addr }));
-    fleet.step(Input::Probe(id, ProbeEvent::Answered));
+    fleet.step(Input::Probe(ReplicaId(1), ProbeEvent::Answered));
     assert!(
         !fleet.status.borrow().complete,
         "published before the worker acknowledged"

@@ -3,6 +3,8 @@
 //! An `/add` is all or nothing. The replicas of the group have no seat record and are on no ring
 //! until the last of them has answered, so undoing the order only removes them.
 
+use std::sync::Arc;
+
 use super::order_book::{ActiveOrder, AddGroup};
 use super::replica::Phase;
 use super::seat::{Holder, SeatRecord};
@@ -11,7 +13,7 @@ use super::types::{Environment, OrderId};
 use crate::fleet::engine::StopMode;
 use crate::fleet::events::EventKind;
 use crate::orders::{ChangeRequest, OrderError};
-use crate::ring::Seat;
+use crate::ring::{Ring, Seat};
 use crate::roster::{Health, ReplicaId};
 
 /// Checks an `/add` and starts its replicas.
@@ -27,19 +29,7 @@ pub(super) fn begin(
     if let Some(name) = change.names.iter().find(|name| state.is_name_taken(name)) {
         return Err(OrderError::invalid(format!("the name {name} is taken")));
     }
-    let (n, wanted) = (change.n, state.seats.wanted_count());
-    let max = state.policy.max_replicas;
-    if wanted.saturating_add(n) > max {
-        return Err(OrderError::invalid(format!(
-            "cannot add {n} to {wanted} replicas: at most {max} are allowed (--max-replicas)"
-        )));
-    }
-    let mut all = state.seats.all_seats();
-    let free = (1..).map(Seat).filter(|seat| !all.contains(seat));
-    let seats: Vec<Seat> = free.take(n).collect();
-    all.extend(&seats);
-    let ring = state.ring.reseated(&all);
-    let ring = ring.map_err(|err| OrderError::invalid(err.to_string()))?;
+    let (seats, ring) = next_seats(state, change.n)?;
     let mut names = change.names.iter().cloned();
     let mut replicas = Vec::new();
     // Replicas with given names start first, so that no random name equals one of them.
@@ -53,6 +43,29 @@ pub(super) fn begin(
         replicas,
         ring,
     }))
+}
+
+/// Returns `n` free seats, and the ring with them.
+///
+/// # Errors
+/// There would be too many replicas for the limit or the ring.
+pub(super) fn next_seats(
+    state: &PlanState,
+    n: usize,
+) -> Result<(Vec<Seat>, Arc<dyn Ring>), OrderError> {
+    let (wanted, max) = (state.seats.wanted_count(), state.policy.max_replicas);
+    if wanted.saturating_add(n) > max {
+        return Err(OrderError::invalid(format!(
+            "cannot add {n} to {wanted} replicas: at most {max} are allowed (--max-replicas)"
+        )));
+    }
+    let mut all = state.seats.all_seats();
+    let free = (1..).map(Seat).filter(|seat| !all.contains(seat));
+    let seats: Vec<Seat> = free.take(n).collect();
+    all.extend(&seats);
+    let ring = state.ring.reseated(&all);
+    let ring = ring.map_err(|err| OrderError::invalid(err.to_string()))?;
+    Ok((seats, ring))
 }
 
 /// Undoes the active `/add` because one of its replicas failed.

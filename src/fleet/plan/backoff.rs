@@ -15,7 +15,7 @@ const BACK_OFF_MIN: Duration = Duration::from_millis(500);
 const BACK_OFF_MAX: Duration = Duration::from_secs(30);
 
 /// Recent failures and deaths, and the delay that follows from them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Backoff {
     not_before: Option<Instant>,
     delay: Option<Duration>,

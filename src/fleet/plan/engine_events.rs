@@ -10,15 +10,21 @@ use super::replica::Phase;
 use super::standby::{self, PROMOTION_TIMEOUT};
 use super::state::PlanState;
 use super::types::{Action, Environment};
-use super::{add, deaths};
-use crate::fleet::engine::{EngineEvent, ExitReport, StopMode};
+use super::{add, candidates, deaths};
+use crate::fleet::engine::{EngineEvent, ExitReport, Management, StopMode};
 use crate::fleet::events::EventKind;
 use crate::orders::OrderError;
 use crate::roster::{Health, ReplicaAddr, ReplicaId};
 
-/// Has the engine adopt or start the first replicas.
+/// Has the engine adopt or start the first replicas. Fixed backends run already.
 pub(super) fn begin(state: &mut PlanState) {
     for (id, replica) in state.replicas.iter() {
+        if state.policy.keeper == Management::External {
+            let watched = replica.addr.filter(|_| state.policy.watched);
+            let action = watched.map(|addr| Action::StartProbing(id, addr));
+            action.into_iter().for_each(|one| state.effects.push(one));
+            continue;
+        }
         let action = Action::Start(id, replica.seat, replica.name.clone());
         state.effects.push(action);
     }
@@ -42,6 +48,7 @@ pub(super) fn on_engine_event(
                 on_name_refused(state, id, &why, env);
             }
         }
+        EngineEvent::Resolved { addr, result } => candidates::on_resolved(state, &addr, &result),
         EngineEvent::Ended { id, how } => on_ended(state, id, &how, env),
         EngineEvent::Removed { id } => {
             let leave = state.shutdown.is_some_and(|shutdown| shutdown.leave);
@@ -140,7 +147,8 @@ fn on_ended(state: &mut PlanState, id: ReplicaId, exit: &ExitReport, env: &mut d
         Some(Phase::Removing {
             exit_unknown: false,
         }) => state.set_health(id, Health::Down),
-        None => {}
+        // The engine of fixed backends reports no end.
+        Some(Phase::Candidate { .. }) | None => {}
     }
     state.seats.record_exit(id, exit);
 }

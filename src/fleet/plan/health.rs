@@ -11,7 +11,7 @@ use super::probe_types::{MissReason, ProbeEvent, Refusal};
 use super::replica::{Phase, Replica};
 use super::state::PlanState;
 use super::types::{Action, Environment};
-use super::{add, deaths, replacement, seating, standby};
+use super::{add, candidates, deaths, replacement, seating, standby};
 use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::EventKind;
 use crate::roster::{Evidence, EvidenceKind, Health, ReplicaId};
@@ -62,6 +62,7 @@ fn on_answered(state: &mut PlanState, id: ReplicaId) {
             state.record_of(id, EventKind::Up, "");
         }
         Phase::Unresponsive => seating::recover(state, id),
+        Phase::Candidate { .. } => candidates::on_answered(state, id),
         Phase::Answered
         | Phase::Standby { .. }
         | Phase::Promoting { .. }
@@ -216,6 +217,7 @@ fn report_failure(state: &mut PlanState, id: ReplicaId, failure: ProbeFailure) {
     replica.failures.record(failure.clone());
     let started = match replica.phase {
         Phase::Starting { until } => until.checked_sub(start_timeout),
+        Phase::Candidate { since } => Some(since),
         // A successor of a managed replica is on its way, and the end is an event.
         Phase::Unresponsive if keeper == Management::External || replica.last_ok().is_none() => {
             None

@@ -6,12 +6,16 @@
 //! a seat is filled because it is empty, and not because an event asked for it.
 //!
 //! [`Plan`] only coordinates. The data are at the bottom: `backoff`, `probe_failure`, `silence`,
-//! `replica`, `seat`, `seat_history`, `seat_table`, `order_book`, `rolling_replace`,
-//! `former_versions`, `mass_silence`, `handover`, `effects`. `state` bundles them, and the
-//! transitions in the other files are functions over that state.
+//! `replica`, `backend`, `seat`, `seat_history`, `seat_table`, `order_book`, `backend_change`,
+//! `rolling_replace`, `former_versions`, `mass_silence`, `handover`, `effects`. `state` bundles
+//! them, and the transitions in the other files are functions over that state.
 
 mod add;
+mod backend;
+mod backend_change;
+mod backend_order;
 mod backoff;
+mod candidates;
 mod deaths;
 mod drain;
 mod effects;
@@ -31,6 +35,7 @@ mod replace_step;
 mod replace_steps;
 mod replacement;
 mod replica;
+mod replica_table;
 mod resume;
 mod ring_settings;
 mod rm;
@@ -49,15 +54,16 @@ mod state;
 mod tests;
 mod types;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::fleet::engine::VacantSeats;
 use crate::fleet::version::Version;
-use crate::orders::{ReplacementInfo, ReplicaInfo};
+use crate::orders::{BackendAddr, BackendSeat, ReplacementInfo, ReplicaInfo};
 use crate::ring::{RingError, Seat};
-use crate::roster::{ReplicaId, ReplicaName};
+use crate::roster::{Health, ReplicaId, ReplicaName};
+use backend_change::BackendOrder;
 pub(super) use probe_types::{MissReason, ProbeEvent, ProbeWording, Refusal};
 use replica::Replica;
 use seat::SeatRecord;
@@ -112,6 +118,7 @@ impl Plan {
             Input::Probe(id, event) => health::on_probe(state, id, event, env),
             Input::Evidence(evidence) => health::on_evidence(state, evidence),
             Input::Drained(id) => engine_events::on_drained(state, id),
+            Input::Saved(order_id, result) => backend_order::saved(state, order_id, result),
             Input::Prepared(order_id, version) => replace::prepared(state, order_id, version),
             Input::Order(order_id, order) => orders::accept(state, order_id, order),
             Input::Close => orders::close(state),
@@ -126,6 +133,7 @@ impl Plan {
             while orders::finish_active(state, env) || orders::begin_next(state, env) {}
             replacement::fill(state, env);
             standby::fill(state, env);
+            candidates::follow(state, env);
         }
         state.effects.take()
     }
@@ -139,6 +147,8 @@ impl Plan {
         let starts = backoffs.filter_map(backoff::Backoff::not_before);
         let times = limits.chain(starts).chain(state.mass_silence.held_until());
         let times = times.chain(replace_steps::deadline(state));
+        let order = state.orders.backend();
+        let times = times.chain(order.and_then(BackendOrder::deadline));
         // Work that was due and not done in this step waits for something other than time.
         times.filter(|at| *at > state.now).min()
     }
@@ -204,6 +214,28 @@ impl Plan {
     pub(super) fn vacant(&self) -> Option<VacantSeats> {
         let is_running = self.state.shutdown.is_none();
         is_running.then(|| self.state.seats.vacant())
+    }
+
+    /// Returns the addresses of the fixed backends. `true`: a seat with this address has no holder
+    /// that is up.
+    pub(super) fn backends(&self) -> BTreeMap<BackendAddr, bool> {
+        let mut backends = BTreeMap::new();
+        for record in self.state.seats.wanted() {
+            let holder = record.holder.as_ref();
+            let is_up = holder.is_some_and(|holder| holder.health == Health::Up);
+            if let Some(backend) = &record.backend {
+                *backends.entry(backend.addr.clone()).or_default() |= !is_up;
+            }
+        }
+        let order = self.state.orders.backend();
+        let new = order.and_then(BackendOrder::new_address);
+        backends.extend(new.map(|new| (new.backend.addr.clone(), true)));
+        backends
+    }
+
+    /// Returns the fixed backends in the order of `/rep`, those that are being removed excluded.
+    pub(super) fn backend_seats(&self) -> Vec<BackendSeat> {
+        self.state.backend_seats()
     }
 
     /// Returns the wanted seats.

@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::backend_change::BackendOrder;
 use super::rolling_replace::RollingReplace;
 use super::types::OrderId;
 use crate::orders::{MAX_QUEUED_ORDERS, Order, OrderError, ReplaceRequest, ReplacementInfo};
@@ -33,6 +34,8 @@ pub(super) enum ActiveOrder {
         request: ReplaceRequest,
         seats: Vec<Seat>,
     },
+    /// Complete when the change of fixed backends has taken effect, or failed.
+    Backend(BackendOrder),
     /// Complete when every seat was replaced, or too many successors have failed.
     Replace(RollingReplace),
 }
@@ -150,6 +153,22 @@ impl OrderBook {
     /// Returns `true` if the active `/add` started `id`.
     pub(super) fn is_adding(&self, id: ReplicaId) -> bool {
         matches!(&self.active, Some(ActiveOrder::Add(group)) if group.replicas.contains(&id))
+    }
+
+    /// Returns the active change of fixed backends.
+    pub(super) fn backend(&self) -> Option<&BackendOrder> {
+        match &self.active {
+            Some(ActiveOrder::Backend(order)) => Some(order),
+            _ => None,
+        }
+    }
+
+    /// Returns the active change of fixed backends, mutably.
+    pub(super) fn backend_mut(&mut self) -> Option<&mut BackendOrder> {
+        match &mut self.active {
+            Some(ActiveOrder::Backend(order)) => Some(order),
+            _ => None,
+        }
     }
 
     /// Returns the active replacement.

@@ -6,7 +6,9 @@
 use super::order_book::{ActiveOrder, QueuedOrder};
 use super::state::PlanState;
 use super::types::{Action, Environment, OrderId};
-use super::{add, drain, replace, replace_outcome, replace_steps, ring_settings, rm, scale};
+use super::{
+    add, backend_order, drain, replace, replace_outcome, replace_steps, ring_settings, rm, scale,
+};
 use crate::fleet::engine::{Management, StopMode};
 use crate::orders::{Order, OrderError};
 use crate::roster::{ReplicaId, ReplicaName};
@@ -16,15 +18,17 @@ pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
     let is_start_or_stop = matches!(
         order,
         Order::Add(_)
-            | Order::Rm(_)
             | Order::Scale(_)
             | Order::Replace(_)
             | Order::StopReplace
             | Order::ReplaceBack
             | Order::Kill(_)
     );
+    let is_of_backends = matches!(order, Order::AddBackend(_) | Order::SetBackend(_));
     let refusal = if state.policy.keeper == Management::External && is_start_or_stop {
         OrderError::invalid("fixed backends are neither started nor stopped")
+    } else if state.policy.keeper == Management::Managed && is_of_backends {
+        OrderError::invalid("only fixed backends (--backend) have addresses of yours")
     } else if state.orders.is_closed() {
         OrderError::stopping()
     } else {
@@ -83,7 +87,12 @@ pub(super) fn begin_next(state: &mut PlanState, env: &mut dyn Environment) -> bo
     };
     let begun = match order {
         Order::Add(change) => add::begin(state, order_id, &change, env).map(Some),
+        Order::Rm(change) if state.policy.keeper == Management::External => {
+            backend_order::begin_rm(state, order_id, &change).map(Some)
+        }
         Order::Rm(change) => rm::begin(state, order_id, &change, env).map(Some),
+        Order::AddBackend(change) => backend_order::begin_add(state, order_id, change).map(Some),
+        Order::SetBackend(change) => backend_order::begin_set(state, order_id, change).map(Some),
         Order::Scale(n) => scale::begin(state, order_id, n, env),
         Order::Replace(request) => replace::begin(state, order_id, request).map(Some),
         Order::ReplaceBack => replace::begin_back(state, order_id).map(Some),
@@ -117,6 +126,7 @@ pub(super) fn finish_active(state: &mut PlanState, env: &mut dyn Environment) ->
         ActiveOrder::Rm { seats, .. } => rm::is_complete(state, seats),
         ActiveOrder::Replace(rolling) => replace_steps::advance(state, rolling, env),
         ActiveOrder::Prepare { .. } => false,
+        ActiveOrder::Backend(order) => backend_order::advance(state, order),
     };
     if !is_complete {
         state.orders.set_active(Some(active));
@@ -134,6 +144,10 @@ pub(super) fn finish_active(state: &mut PlanState, env: &mut dyn Environment) ->
             }
         }
         ActiveOrder::Prepare { .. } => {}
+        ActiveOrder::Backend(order) => {
+            let rest = backend_order::complete(state, order, env);
+            state.orders.set_active(rest);
+        }
     }
     true
 }
@@ -158,6 +172,7 @@ pub(super) fn close(state: &mut PlanState) {
         Some(ActiveOrder::Undo { order_id, .. } | ActiveOrder::Prepare { order_id, .. }) => {
             vec![order_id]
         }
+        Some(ActiveOrder::Backend(order)) => vec![order.order_id],
         Some(ActiveOrder::Rm { order_id, seats }) => {
             state.orders.set_active(Some(ActiveOrder::Rm {
                 order_id: None,

@@ -21,6 +21,8 @@ pub(super) enum ProbeFailure {
     Missed(MissReason),
     /// The replica does not listen at its address.
     Refused(Refusal),
+    /// The name of the replica's host does not resolve, for the reason in this sentence.
+    Unresolved(String),
 }
 
 impl ProbeFailure {
@@ -58,6 +60,7 @@ impl ProbeFailure {
                 format!("{refusal} at {addr}")
             }
             Self::Refused(refusal @ Refusal::OtherReplica(_)) => refusal.to_string(),
+            Self::Unresolved(sentence) => sentence.clone(),
         }
     }
 
@@ -79,7 +82,7 @@ impl ProbeFailure {
 }
 
 /// Failures of one replica's heartbeats since its last healthy answer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ProbeFailures {
     last: Option<ProbeFailure>,
     /// The failure that the last event reported.

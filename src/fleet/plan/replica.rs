@@ -1,9 +1,8 @@
-//! Replicas that the engine holds: phase, missed heartbeats and silence of each.
+//! Replica that the engine holds: its phase, missed heartbeats and silence.
 //!
 //! Only transitions that need nothing but the replica itself are here. Those that concern seats,
 //! events or actions are functions over `state`.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::probe_failure::ProbeFailures;
@@ -11,7 +10,7 @@ use super::silence::Silence;
 use super::types::{Policy, Traffic};
 use crate::fleet::version::Version;
 use crate::ring::Seat;
-use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
+use crate::roster::{ReplicaAddr, ReplicaName};
 
 /// Replica that the engine holds.
 #[derive(Debug)]
@@ -58,6 +57,8 @@ pub(super) enum Phase {
     Suspect,
     /// Down and still probed: it may answer again.
     Unresponsive,
+    /// Probed at a further address of a fixed backend. It takes the seat when it answers.
+    Candidate { since: Instant },
     /// Off the ring, and finishing the requests that it has begun.
     Draining { until: Instant },
     /// The engine was told to remove it. `exit_unknown`: it refused a connection, and the engine
@@ -82,6 +83,19 @@ impl Replica {
             addr: Some(addr),
             was_found: true,
             ..Self::in_phase(seat, name, phase)
+        }
+    }
+
+    /// Fixed backend that is probed at a further address, from `since` on.
+    pub(super) fn candidate(
+        seat: Seat,
+        name: ReplicaName,
+        addr: ReplicaAddr,
+        since: Instant,
+    ) -> Self {
+        Self {
+            addr: Some(addr),
+            ..Self::in_phase(Some(seat), name, Phase::Candidate { since })
         }
     }
 
@@ -118,6 +132,10 @@ impl Replica {
 
     pub(super) fn is_warm(&self) -> bool {
         matches!(self.phase, Phase::Standby { .. })
+    }
+
+    pub(super) fn is_candidate(&self) -> bool {
+        matches!(self.phase, Phase::Candidate { .. })
     }
 
     pub(super) fn is_removing(&self) -> bool {
@@ -215,72 +233,5 @@ impl Replica {
         self.phase = Phase::Suspect;
         self.silence_reported = true;
         true
-    }
-}
-
-/// All replicas that the engine holds, by their ids.
-#[derive(Debug)]
-pub(super) struct ReplicaTable {
-    replicas: BTreeMap<ReplicaId, Replica>,
-    next_id: u64,
-}
-
-impl ReplicaTable {
-    pub(super) fn new() -> Self {
-        Self {
-            replicas: BTreeMap::new(),
-            next_id: 1,
-        }
-    }
-
-    /// Adds a replica under an id that was never used before.
-    pub(super) fn insert(&mut self, replica: Replica) -> ReplicaId {
-        let id = ReplicaId(self.next_id);
-        self.next_id += 1;
-        self.replicas.insert(id, replica);
-        id
-    }
-
-    pub(super) fn remove(&mut self, id: ReplicaId) {
-        self.replicas.remove(&id);
-    }
-
-    pub(super) fn get(&self, id: ReplicaId) -> Option<&Replica> {
-        self.replicas.get(&id)
-    }
-
-    pub(super) fn get_mut(&mut self, id: ReplicaId) -> Option<&mut Replica> {
-        self.replicas.get_mut(&id)
-    }
-
-    pub(super) fn contains(&self, id: ReplicaId) -> bool {
-        self.replicas.contains_key(&id)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.replicas.is_empty()
-    }
-
-    /// Returns the replicas in the order of their ids.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (ReplicaId, &Replica)> {
-        self.replicas.iter().map(|(id, replica)| (*id, replica))
-    }
-
-    /// Returns the replicas without their ids.
-    pub(super) fn values(&self) -> impl Iterator<Item = &Replica> {
-        self.replicas.values()
-    }
-
-    /// Returns the exit reasons of the replicas whose removal was deferred, and forgets them.
-    pub(super) fn take_ended(&mut self) -> Vec<(ReplicaId, String)> {
-        let ended = self.replicas.iter_mut();
-        ended
-            .filter_map(|(id, replica)| Some((*id, replica.ended.take()?)))
-            .collect()
-    }
-
-    /// Returns the phase of a replica, or `None` when the engine no longer holds it.
-    pub(super) fn phase(&self, id: ReplicaId) -> Option<Phase> {
-        self.get(id).map(|replica| replica.phase)
     }
 }

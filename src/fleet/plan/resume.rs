@@ -4,13 +4,15 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use super::backend::Backend;
 use super::backoff::Backoff;
 use super::effects::Effects;
 use super::former_versions::VersionHistory;
 use super::handover::Handover;
 use super::mass_silence::MassSilence;
 use super::order_book::OrderBook;
-use super::replica::{Phase, Replica, ReplicaTable};
+use super::replica::{Phase, Replica};
+use super::replica_table::ReplicaTable;
 use super::seat::{Holder, SeatRecord};
 use super::seat_table::SeatTable;
 use super::state::PlanState;
@@ -73,6 +75,7 @@ fn initial_record(
     record.begins_drained = first.drained;
     record.inherited = first.serves;
     record.awaits_first_answer = policy.watched;
+    record.backend = first.backend.clone().map(Backend::new);
     let Some(addr) = first.addr else {
         return record;
     };

@@ -12,6 +12,7 @@ use super::state::PlanState;
 use super::types::{Environment, OrderId};
 use crate::orders::{ChangeRequest, OrderError};
 use crate::ring::Seat;
+use crate::roster::ReplicaName;
 
 /// Checks an `/rm`, takes its seats off the ring and drains their replicas.
 ///
@@ -23,12 +24,7 @@ pub(super) fn begin(
     change: &ChangeRequest,
     env: &mut dyn Environment,
 ) -> Result<ActiveOrder, OrderError> {
-    let mut seats = BTreeSet::new();
-    for name in &change.names {
-        // The contract asks for "invalid" here, not for "not found".
-        let invalid = |refusal: OrderError| OrderError::invalid(refusal.sentence);
-        seats.insert(state.seat_named(name).map_err(invalid)?);
-    }
+    let mut seats = named_seats(state, &change.names)?;
     let (n, wanted) = (change.n, state.seats.wanted_count());
     if n > wanted {
         let sentence = format!("cannot remove {n} replicas: there are only {wanted}");
@@ -40,6 +36,22 @@ pub(super) fn begin(
         seats.insert(others.swap_remove(env.below(others.len())));
     }
     remove_seats(state, order_id, seats)
+}
+
+/// Returns the seats of these replicas.
+///
+/// # Errors
+/// A name is unknown.
+pub(super) fn named_seats(
+    state: &PlanState,
+    names: &[ReplicaName],
+) -> Result<BTreeSet<Seat>, OrderError> {
+    // The contract asks for "invalid" here, not for "not found".
+    let invalid = |refusal: OrderError| OrderError::invalid(refusal.sentence);
+    let seats = names
+        .iter()
+        .map(|name| state.seat_named(name).map_err(invalid));
+    seats.collect()
 }
 
 /// Takes these seats off the ring and drains their replicas.

@@ -6,6 +6,7 @@
 use std::mem;
 use std::time::Instant;
 
+use super::backend::Backend;
 use super::backoff::Backoff;
 use super::seat_history::SeatHistory;
 use crate::fleet::version::Version;
@@ -35,6 +36,8 @@ pub(super) struct SeatRecord {
     pub(super) first_name: ReplicaName,
     /// Version that its next replica runs; `None` with fixed backends.
     pub(super) version: Option<Version>,
+    /// Addresses of its fixed backend; `None` with other engines.
+    pub(super) backend: Option<Backend>,
     pub(super) holder: Option<Holder>,
     /// Replica that is being started for it.
     pub(super) successor: Option<ReplicaId>,
@@ -69,6 +72,7 @@ impl SeatRecord {
             seat,
             first_name,
             version,
+            backend: None,
             holder: None,
             successor: None,
             backoff: Backoff::default(),

@@ -25,6 +25,10 @@ impl SeatTable {
         self.seats.iter()
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut SeatRecord> {
+        self.seats.iter_mut()
+    }
+
     /// Returns the seats that are wanted: all but those that are being removed.
     pub(super) fn wanted(&self) -> impl Iterator<Item = &SeatRecord> {
         self.seats.iter().filter(|record| !record.leaving)

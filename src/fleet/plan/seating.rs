@@ -1,5 +1,7 @@
 //! Transitions of a seat: a replica takes it, its holder recovers, it is removed.
 
+use std::time::Instant;
+
 use super::replica::Phase;
 use super::seat::Holder;
 use super::state::PlanState;
@@ -26,18 +28,27 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
         return;
     };
     let down_since = record.down_since;
+    let is_backend = record.backend.is_some();
+    let drained = match &record.holder {
+        None => record.begins_drained,
+        // The order was about the server, which has only moved.
+        Some(former) => is_backend && former.drained,
+    };
     let holder = Holder {
         id,
         name: name.clone(),
         addr,
         health: Health::Up,
-        drained: record.holder.is_none() && record.begins_drained,
+        drained,
         version: version.clone(),
         stands_in,
     };
     let former = record.take(holder, now);
-    record.record_first_answer();
+    let is_first = record.record_first_answer();
     state.effects.publish();
+    if is_backend {
+        return complete_move(state, id, former.filter(|_| !is_first), down_since);
+    }
     let origin = if was_standby { "from standby" } else { "" };
     let Some(former) = former else {
         return state.record(EventKind::Joined, seat, name, origin);
@@ -66,6 +77,39 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
         // waits for its answer.
         state.remove(former.id, StopMode::Kill);
     }
+}
+
+/// Completes the move of a fixed backend to the address of `id`: records it, and gives up the
+/// former address. Its requests under way go on there.
+fn complete_move(
+    state: &mut PlanState,
+    id: ReplicaId,
+    former: Option<Holder>,
+    down_since: Option<Instant>,
+) {
+    let Some((seat, name, addr)) = state.replicas.get(id).and_then(|replica| {
+        let (seat, addr) = (replica.seat?, replica.addr?);
+        Some((seat, replica.name.clone(), addr))
+    }) else {
+        return;
+    };
+    let Some(former) = former else {
+        return state.record(EventKind::Joined, seat, name, "");
+    };
+    let phase = state.replicas.phase(former.id);
+    if let Some(Phase::Up | Phase::Suspect) = phase {
+        state.record_death(former.id, format!("moved to {addr}"));
+        state.drain(former.id);
+    } else {
+        state.remove(former.id, StopMode::Detach);
+    }
+    if former.addr == addr {
+        return state.record(EventKind::Up, seat, name, "");
+    }
+    let reason = format!("from {} to {addr}", former.addr);
+    let mut event = state.event(EventKind::Moved, seat, name, reason);
+    event.replaced_after = down_since.map(|down| state.now - down);
+    state.effects.push(Action::Record(event));
 }
 
 /// Marks a holder up that was down: it answered before a successor did, and keeps its seat. For a

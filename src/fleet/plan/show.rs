@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use super::backend::Backend;
 use super::replica::{Phase, Replica};
 use super::seat::SeatRecord;
 use super::state::PlanState;
@@ -66,6 +67,7 @@ fn state_of(phase: Phase, drained: bool, management: Management) -> ReplicaState
         Phase::Up | Phase::Suspect if drained => ReplicaState::Drained,
         Phase::Up => ReplicaState::Up,
         Phase::Suspect => ReplicaState::Suspect,
+        Phase::Candidate { .. } => ReplicaState::Down,
         Phase::Unresponsive if management == Management::External => ReplicaState::Down,
         Phase::Unresponsive => ReplicaState::Silent,
         Phase::Draining { .. } => ReplicaState::Leaving,
@@ -81,18 +83,27 @@ fn describe_silence(state: &PlanState, replica: &Replica, now: Instant) -> Optio
     Some(format!("silent for {time:.1} s, dead after {limit:?}"))
 }
 
-/// Returns the last failure of the heartbeats since the last healthy answer.
+/// Returns the last failure of the heartbeats since the last healthy answer, and that of the
+/// lookups of a fixed backend.
 fn describe_failure(state: &PlanState, replica: &Replica) -> Option<String> {
     let failure = replica.failures.last()?;
-    Some(failure.describe(replica.addr, &state.policy.wording))
+    let failure = failure.describe(replica.addr, &state.policy.wording);
+    let record = replica.seat.and_then(|seat| state.seats.get(seat));
+    let backend = record.and_then(|record| record.backend.as_ref());
+    Some(match backend.and_then(Backend::lookup_failure) {
+        Some(lookup) => format!("{failure}; {lookup}"),
+        None => failure,
+    })
 }
 
-/// Returns `true` if a seat has neither a living holder nor a successor.
+/// Returns `true` if a seat has neither a living holder nor a successor nor a candidate.
 fn is_empty(state: &PlanState, record: &SeatRecord) -> bool {
-    let holder = record.holder_id();
-    let ids = holder.into_iter().chain(record.successor);
-    let mut replicas = ids.filter_map(|id| state.replicas.get(id));
-    replicas.all(Replica::is_removing)
+    let mut replicas = state.replicas.iter();
+    let (holder, successor) = (record.holder_id(), record.successor);
+    !replicas.any(|(id, replica)| {
+        let is_of_seat = Some(id) == holder || Some(id) == successor || replica.is_candidate();
+        is_of_seat && replica.seat == Some(record.seat) && !replica.is_removing()
+    })
 }
 
 /// Describes a seat that waits for the start of a replica.
@@ -101,11 +112,17 @@ fn describe_empty(record: &SeatRecord, now: Instant) -> ReplicaInfo {
         let wait = at.saturating_duration_since(now);
         format!("the next start is in {:.1} s", wait.as_secs_f64())
     });
-    let reasons: Vec<String> = wait.into_iter().chain(record.failure.clone()).collect();
+    let backend = record.backend.as_ref();
+    let lookup = backend.and_then(Backend::lookup_failure);
+    let reasons = wait.into_iter().chain(record.failure.clone()).chain(lookup);
+    let reasons: Vec<String> = reasons.collect();
     ReplicaInfo {
         name: record.display_name().clone(),
         seat: Some(record.seat),
-        state: ReplicaState::Waiting,
+        state: match backend {
+            Some(_) => ReplicaState::Down,
+            None => ReplicaState::Waiting,
+        },
         addr: None,
         engine_id: None,
         up_for: None,

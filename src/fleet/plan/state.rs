@@ -12,7 +12,8 @@ use super::former_versions::VersionHistory;
 use super::handover::{DeferredRemoval, Handover};
 use super::mass_silence::MassSilence;
 use super::order_book::OrderBook;
-use super::replica::{Phase, Replica, ReplicaTable};
+use super::replica::{Phase, Replica};
+use super::replica_table::ReplicaTable;
 use super::seat::SeatRecord;
 use super::seat_history::PastHolder;
 use super::seat_table::SeatTable;
@@ -20,7 +21,7 @@ use super::types::{Action, Environment, OrderId, Policy};
 use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::{EventKind, ReplicaEvent};
 use crate::fleet::version::Version;
-use crate::orders::OrderError;
+use crate::orders::{BackendSeat, OrderError};
 use crate::ring::{Ring, Seat};
 use crate::roster::{Health, ReplicaId, ReplicaName};
 
@@ -247,6 +248,25 @@ impl PlanState {
         let holder = record.holder_id().filter(|id| self.is_shared(*id));
         let replica = holder.and_then(|id| self.replicas.get(id));
         replica.is_some_and(|replica| replica.ended.is_none())
+    }
+
+    /// Returns the fixed backends in the order of `/rep`, those that are being removed excluded.
+    pub(super) fn backend_seats(&self) -> Vec<BackendSeat> {
+        let seat = |record: &SeatRecord| {
+            let backend = record.backend.as_ref()?;
+            Some(BackendSeat {
+                seat: record.seat,
+                name: record.display_name().clone(),
+                addr: backend.addr.clone(),
+            })
+        };
+        self.seats.wanted().filter_map(seat).collect()
+    }
+
+    /// Returns `true` if heartbeats of this replica are sent, or would be if there were any.
+    pub(super) fn is_probed(&self, id: ReplicaId) -> bool {
+        let replica = self.replicas.get(id);
+        replica.is_some_and(|replica| !replica.is_removing())
     }
 
     /// Returns `true` if a replica holds its seat and routing skips it for missed heartbeats.

@@ -12,7 +12,7 @@ use crate::fleet::events::{ReplicaEvent, SettingChange};
 use crate::fleet::rollout_event::RolloutEvent;
 use crate::fleet::version::Version;
 use crate::load::LoadBound;
-use crate::orders::{Order, OrderResult, VersionRequest};
+use crate::orders::{BackendAddr, BackendSeat, Order, OrderResult, VersionRequest};
 use crate::ring::{Ring, Seat, Spec};
 use crate::roster::{Evidence, Health, ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -58,6 +58,8 @@ pub(in crate::fleet) struct InitialSeat {
     pub(in crate::fleet) name: ReplicaName,
     /// Address of its replica if that runs already.
     pub(in crate::fleet) addr: Option<ReplicaAddr>,
+    /// Address of its fixed backend; `None` with other engines.
+    pub(in crate::fleet) backend: Option<BackendAddr>,
     /// Version that it is known to run; `None`: that of the policy.
     pub(in crate::fleet) version: Option<Version>,
     /// `true` if an order keeps new requests from the replica.
@@ -73,6 +75,7 @@ impl InitialSeat {
             seat,
             name,
             addr,
+            backend: None,
             version: None,
             drained: false,
             serves: false,
@@ -154,6 +157,8 @@ pub(in crate::fleet) enum Input {
     Drained(ReplicaId),
     /// Version that the engine has looked up for an order, or the reason why it cannot.
     Prepared(OrderId, Result<Version, String>),
+    /// The list of fixed backends was saved for an order, or could not be for this reason.
+    Saved(OrderId, Result<(), String>),
     /// Order of an authorised client.
     Order(OrderId, Order),
     /// Refusal of all changes from here on.
@@ -199,6 +204,8 @@ pub(in crate::fleet) enum Action {
     Record(ReplicaEvent),
     /// Have the engine look a version up, for this order.
     Prepare(OrderId, VersionRequest),
+    /// Save the list of fixed backends as it will be after this order, and report the result.
+    Save(OrderId, Vec<BackendSeat>),
     /// Record the stage of a replacement by another version, and the order that caused it.
     Rollout(Option<OrderId>, RolloutEvent),
     /// Record a change of a setting that this order made.

@@ -15,9 +15,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::*;
-use crate::orders::{self, ChangeRequest, Order, OrderQueue, OrderResult};
+use crate::orders::{self, BackendSeat, ChangeRequest, Order, OrderQueue, OrderResult};
 use crate::ring::{Seat, Spec};
-use crate::roster::{self, Evidence, Health, ReplicaAddr, Roster, Subscriber};
+use crate::roster::{self, Evidence, Health, Roster, Subscriber};
 use crate::stats::CounterRegistry;
 use fake_binary::FakeBinary;
 
@@ -77,6 +77,21 @@ fn settings(replicas: ReplicaSettings) -> FleetSettings {
         workers: 1,
         counters: CounterRegistry::default(),
     }
+}
+
+/// Fixed backends of these names at these addresses.
+fn backends(all: &[(&str, &str)]) -> ReplicaSettings {
+    let parse = |(name, addr): &(&str, &str)| (name.parse().unwrap(), addr.parse().unwrap());
+    let flags = BackendSeat::in_first_seats(&all.iter().map(parse).collect::<Vec<_>>());
+    ReplicaSettings::Fixed(FixedSettings {
+        backends: flags.clone(),
+        flags,
+        state: None,
+        lookups: LookupSettings {
+            interval: DEADLINE,
+            own_ports: OwnPorts::default(),
+        },
+    })
 }
 
 struct Bench {

@@ -111,17 +111,16 @@ async fn an_order_is_carried_out_after_its_client_has_left() {
 
 #[tokio::test]
 async fn fixed_backends_are_probed_and_never_started_or_stopped() {
-    let backend = |name: &str, addr| (name.parse().unwrap(), ReplicaAddr(addr));
     let dead = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dead = dead.local_addr().unwrap();
-    let backends = vec![backend("a", healthy_server().await), backend("b", dead)];
-    let mut bench = begin(settings(ReplicaSettings::Fixed(backends)));
+    let (well, dead) = (healthy_server().await.to_string(), dead.to_string());
+    let mut bench = begin(settings(backends(&[("a", &well), ("b", &dead)])));
     let is_up = |roster: &Roster| roster.member(Seat(1)).unwrap().health == Health::Up;
     let roster = bench.roster(is_up).await;
     assert_eq!(roster.member(Seat(2)).unwrap().health, Health::Down);
     assert_eq!(names(bench.orders.list()), ["a"]);
     let refusal = OrderError::invalid("fixed backends are neither started nor stopped");
-    let answer = bench.submit(Order::Rm(change(1, &["a"]))).await;
+    let answer = bench.submit(Order::Add(change(1, &["c"]))).await;
     assert_eq!(answer, Err(refusal));
     bench.fleet.stop(DEADLINE).await.unwrap();
 }

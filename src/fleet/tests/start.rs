@@ -9,17 +9,16 @@ fn the_initial_roster_has_all_seats() {
     let roster = discover(process).unwrap().initial_roster();
     assert_eq!((roster.version, roster.ring.seats().len()), (0, 3));
     assert!(roster.members().is_empty() && roster.watched);
-    let backend = (
-        "a".parse().unwrap(),
-        ReplicaAddr(([127, 0, 0, 1], 1).into()),
-    );
-    let fixed = FleetSettings {
+    let fixed = |addr| FleetSettings {
         heartbeat: None,
-        ..settings(ReplicaSettings::Fixed(vec![backend]))
+        ..settings(backends(&[("a", addr)]))
     };
-    let roster = discover(fixed).unwrap().initial_roster();
+    let roster = discover(fixed("127.0.0.1:1")).unwrap().initial_roster();
     assert_eq!(roster.members()[0].health, Health::Up);
     assert!(!roster.watched);
+    let roster = discover(fixed("web.test:1")).unwrap().initial_roster();
+    assert!(roster.members().is_empty());
+    assert!(roster.watched, "its address may come later");
 }
 
 #[test]
@@ -47,10 +46,6 @@ fn impossible_settings_are_refused_before_anything_is_started() {
         fail(unwatched),
         "heartbeats can only be off with fixed backends"
     );
-    let backend = (
-        "a".parse().unwrap(),
-        ReplicaAddr(([127, 0, 0, 1], 1).into()),
-    );
-    let twins = settings(ReplicaSettings::Fixed(vec![backend.clone(), backend]));
+    let twins = settings(backends(&[("a", "127.0.0.1:1"), ("a", "127.0.0.1:2")]));
     assert_eq!(fail(twins), "two backends are named a");
 }

@@ -220,19 +220,24 @@ fn head_of_the_list_is_the_list_without_its_body() {
 }
 
 #[test]
-fn fixed_backends_cannot_be_changed() {
+fn fixed_backends_are_not_chosen_at_random() {
     let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let program = Ringmaster::before(backend.addr, &["--data-port-admin", "local"]);
-    let json = failure("fixed backends are neither started nor stopped");
+    let unnamed = "name each fixed backend that is to be removed: rm NAME";
     for port in PORTS {
-        for (line, body) in [
-            ("POST /add", r#"{"n":1,"hostnames":["S2"]}"#),
-            ("DELETE /rm", r#"{"n":1,"hostnames":["S1"]}"#),
+        for (line, body, sentence) in [
+            (
+                "POST /add",
+                r#"{"n":1,"hostnames":["S2"]}"#,
+                "fixed backends are neither started nor stopped",
+            ),
+            ("DELETE /rm", r#"{"n":1}"#, unnamed),
+            ("DELETE /rm", r#"{"n":2,"hostnames":["S1"]}"#, unnamed),
         ] {
             expect(
                 &exchange(port.of(&program), request(line, "", body)),
                 400,
-                &json,
+                &failure(sentence),
             );
             let reply = exchange(port.of(&program), request(line, "", "{}"));
             expect(&reply, 400, &failure("n is missing"));

@@ -2,12 +2,14 @@
 //! and end of the program itself.
 
 mod at_most_once;
+mod backends;
 mod busy;
 mod custom_command;
 mod deaths;
 mod failing;
 mod iterative;
 mod late_recovery;
+mod names;
 mod orders;
 mod rollout;
 mod saved_requests;

@@ -301,13 +301,13 @@ fn an_engine_that_fails_half_way_is_told_everywhere_and_tried_again() {
 }
 
 #[test]
-fn fixed_backends_can_only_be_drained() {
+fn fixed_backends_are_drained_and_never_started_or_stopped() {
     let reply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     let (one, two) = (Backend::answering(reply), Backend::answering(reply));
     let backends = format!("a={},b={}", one.addr, two.addr);
     let program = Ringmaster::start(&["--backend", &backends, "--heartbeat-interval", "0s"]);
     let sentence = "fixed backends are neither started nor stopped";
-    for order in ["add 1", "rm 1", "scale 1", "replace a", "replace all"] {
+    for order in ["add 1", "rm all", "scale 1", "replace a", "replace all"] {
         assert_eq!(
             program.command(order),
             format!("ERR {sentence}\n\n"),

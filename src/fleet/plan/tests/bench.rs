@@ -12,8 +12,8 @@ use crate::fleet::events::{EventKind, ReplicaEvent};
 use crate::fleet::rollout_event::RolloutStage;
 use crate::fleet::version::Program;
 use crate::orders::{
-    self, Order, OrderError, OrderResult, ReplaceOptions, ReplaceRequest, ReplaceTarget,
-    VersionRequest,
+    self, BackendAddr, Order, OrderError, OrderResult, ReplaceOptions, ReplaceRequest,
+    ReplaceTarget, VersionRequest,
 };
 use crate::ring::{RingError, Spec};
 use crate::roster::{Health, ReplicaAddr};
@@ -167,17 +167,28 @@ impl Bench {
     }
 
     pub(super) fn fixed(watched: bool) -> Self {
-        let at = |id| Some(addr(ReplicaId(id)));
-        let backends = [(name("a"), at(1)), (name("b"), at(2))];
+        let [a, b] = [S1, S2].map(|id| addr(id).to_string());
+        Self::of_backends(watched, &[("a", &a), ("b", &b)])
+    }
+
+    /// Returns fixed backends of these names at these addresses.
+    pub(super) fn of_backends(watched: bool, backends: &[(&str, &str)]) -> Self {
+        let now = Instant::now();
+        let seats = (1..).map(Seat).zip(backends);
+        let seats = seats.map(|(seat, (text, addr))| {
+            let addr: BackendAddr = addr.parse().unwrap();
+            InitialSeat {
+                backend: Some(addr.clone()),
+                ..InitialSeat::new(seat, name(text), addr.literal())
+            }
+        });
         let policy = Policy {
             watched,
+            version: None,
             ..policy(Management::External)
         };
-        let mut bench = Self::new(policy, &backends);
-        for id in bench.started() {
-            bench.report(EngineEvent::Started { id, addr: addr(id) });
-        }
-        bench
+        let plan = Plan::resume(policy, &seats.collect::<Vec<_>>(), &[], now);
+        Self::of(plan.unwrap(), now)
     }
 
     pub(super) fn feed(&mut self, input: Input) -> &[Action] {
@@ -192,6 +203,27 @@ impl Bench {
 
     pub(super) fn report(&mut self, report: EngineEvent) {
         self.feed(Input::Engine(report));
+    }
+
+    /// Reports that a name has the addresses of these replicas.
+    pub(super) fn resolves(&mut self, backend: &str, at: &[ReplicaId]) {
+        let result = Ok(at.iter().map(|id| addr(*id)).collect());
+        let addr = backend.parse().unwrap();
+        self.report(EngineEvent::Resolved { addr, result });
+    }
+
+    pub(super) fn does_not_resolve(&mut self, backend: &str, sentence: &str) {
+        let (addr, result) = (backend.parse().unwrap(), Err(sentence.to_owned()));
+        self.report(EngineEvent::Resolved { addr, result });
+    }
+
+    /// Returns the replicas that the last step began to probe, with their addresses.
+    pub(super) fn probed(&self) -> Vec<(ReplicaId, ReplicaAddr)> {
+        let probe = |action: &Action| match action {
+            Action::StartProbing(id, addr) => Some((*id, *addr)),
+            _ => None,
+        };
+        self.did.iter().filter_map(probe).collect()
     }
 
     pub(super) fn probe(&mut self, id: ReplicaId, event: ProbeEvent) {

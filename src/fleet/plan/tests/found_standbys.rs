@@ -17,6 +17,7 @@ fn resumed(addr_of_s1: Option<ReplicaAddr>) -> Bench {
         seat: Seat(1),
         name: name("S1"),
         addr: addr_of_s1,
+        backend: None,
         version: None,
         drained: false,
         serves: false,

@@ -1,8 +1,10 @@
 //! Tests of the plan: rule by rule, and against a model of its environment under random schedules.
 //! Both make up the time.
 
+mod backend_orders;
 mod backoff;
 mod bench;
+mod candidates;
 mod changes;
 mod drain;
 mod found_standbys;

@@ -7,13 +7,15 @@ use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::EventKind;
+use crate::orders::Order;
 use crate::roster::{Evidence, EvidenceKind, Health};
 
 #[test]
 fn fixed_backends_are_down_until_they_answer_and_come_back() {
     let mut bench = Bench::fixed(true);
     let (a, b) = (S1, S2);
-    assert_eq!(bench.did, [Action::StartProbing(b, addr(b))]);
+    let probed = [a, b].map(|id| Action::StartProbing(id, addr(id)));
+    assert_eq!(bench.did, probed);
     assert_eq!(bench.health(1), Some(Health::Down));
     bench.probe(a, ProbeEvent::Answered);
     assert_eq!(bench.kinds(), [EventKind::Joined]);
@@ -34,7 +36,7 @@ fn fixed_backends_are_down_until_they_answer_and_come_back() {
     assert!(bench.after(60 * SEC).is_empty());
     let sentence = "fixed backends are neither started nor stopped";
     assert_eq!(bench.add(1, ""), bad(sentence));
-    assert_eq!(bench.rm(9, "x"), bad(sentence));
+    assert_eq!(bench.order(Order::Scale(1)), bad(sentence));
     bench.feed(Input::Stop { leave: false });
     bench.gone(a);
     bench.gone(b);
@@ -59,6 +61,7 @@ fn found_replicas_have_time_to_answer_before_they_get_successors() {
         seat: Seat(seat),
         name: name(text),
         addr: runs.then(|| addr(ReplicaId(seat.into()))),
+        backend: None,
         version: None,
         drained: false,
         serves: false,

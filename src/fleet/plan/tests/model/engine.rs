@@ -52,11 +52,15 @@ impl Model {
                         Order::Kill(_) => {}
                         Order::Ring(_) | Order::Bound(_) => {}
                         Order::StopReplace | Order::ReplaceBack => {}
+                        Order::AddBackend(_) | Order::SetBackend(_) => {
+                            panic!("the model has no fixed backends")
+                        }
                     }
                 }
             }
             Action::Finished => self.finished = true,
             Action::Switched(..) | Action::Rollout(..) => {}
+            Action::Save(..) => panic!("the model has no fixed backends"),
         }
     }
 

@@ -85,6 +85,7 @@ fn about(report: &EngineEvent) -> ReplicaId {
         | EngineEvent::NameRefused { id, .. }
         | EngineEvent::Ended { id, .. }
         | EngineEvent::Removed { id } => *id,
+        EngineEvent::Resolved { .. } => panic!("the model has no fixed backends"),
     }
 }
 
@@ -253,7 +254,7 @@ impl Model {
             EngineEvent::Started { .. } if sim.state == State::Starting => {
                 sim.state = State::Running
             }
-            EngineEvent::Started { .. } => {}
+            EngineEvent::Started { .. } | EngineEvent::Resolved { .. } => {}
             EngineEvent::Failed { .. } | EngineEvent::NameRefused { .. } => sim.state = State::Dead,
             EngineEvent::Ended { .. } => {
                 sim.state = State::Dead;

@@ -1,0 +1,159 @@
+//! The state file: the fixed backends as commands have changed them, for the next process.
+//!
+//! It is JSON with a backend on each line. It is replaced as a whole, so that a reader, or this
+//! machine after a crash, has the old list or the new one.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
+
+use crate::orders::{BackendAddr, BackendSeat};
+use crate::ring::Seat;
+use crate::roster::ReplicaName;
+
+/// Largest size of a state file, in bytes: about 400 per backend, times the largest number of them.
+const MAX_SIZE: u64 = 1024 * 1024;
+
+/// Content of the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    #[serde(deserialize_with = "distinct")]
+    backends: Vec<BackendSeat>,
+}
+
+/// Line of the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    seat: NonZeroU32,
+    #[serde(deserialize_with = "from_text")]
+    name: ReplicaName,
+    #[serde(deserialize_with = "from_text")]
+    address: BackendAddr,
+}
+
+fn from_text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(D::Error::custom)
+}
+
+/// Reads lines whose seats and names are distinct.
+fn distinct<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<BackendSeat>, D::Error> {
+    struct Lines;
+
+    impl<'de> Visitor<'de> for Lines {
+        type Value = Vec<BackendSeat>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of backends")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut lines: A) -> Result<Self::Value, A::Error> {
+            let mut all: Vec<BackendSeat> = Vec::new();
+            while let Some(Line {
+                seat,
+                name,
+                address,
+            }) = lines.next_element()?
+            {
+                let seat = Seat(seat.get());
+                if all.iter().any(|other| other.seat == seat) {
+                    return Err(A::Error::custom(format!("seat {seat} is there twice")));
+                }
+                if all.iter().any(|other| other.name == name) {
+                    return Err(A::Error::custom(format!("the name {name} is there twice")));
+                }
+                all.push(BackendSeat {
+                    seat,
+                    name,
+                    addr: address,
+                });
+            }
+            Ok(all)
+        }
+    }
+
+    deserializer.deserialize_seq(Lines)
+}
+
+/// Reads the backends from a state file; `None` if there is none.
+///
+/// # Errors
+/// The path and a phrase: the file cannot be read, is too large, or is malformed at a line.
+pub fn read_state_file(path: &Path) -> Result<Option<Vec<BackendSeat>>, String> {
+    let fail = |why: &dyn fmt::Display| format!("{}: {why}", path.display());
+    let file = match File::open(path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(|err| fail(&err))?,
+    };
+    let mut text = Vec::new();
+    let read = file.take(MAX_SIZE + 1).read_to_end(&mut text);
+    read.map_err(|err| fail(&err))?;
+    if text.len() as u64 > MAX_SIZE {
+        return Err(fail(&format!("is larger than {MAX_SIZE} bytes")));
+    }
+    let content: Content = serde_json::from_slice(&text).map_err(|err| fail(&err))?;
+    Ok(Some(content.backends))
+}
+
+/// Replaces a state file. The new one is on disk when this returns: the file and its folder are
+/// synchronised (fsync(2)).
+///
+/// # Errors
+/// The path and a phrase.
+pub(super) fn write_state_file(path: &Path, backends: &[BackendSeat]) -> Result<(), String> {
+    let fail = |err: io::Error| format!("{}: {err}", path.display());
+    let lines: Vec<String> = backends.iter().map(to_line).collect();
+    let text = format!("{{\"backends\": [\n{}\n]}}\n", lines.join(",\n"));
+    let mut temporary: OsString = path.as_os_str().to_owned();
+    temporary.push(format!(".{}", std::process::id()));
+    let written = write_and_rename(&temporary, path, text.as_bytes());
+    if written.is_err() {
+        // Half a file is of no use; it may not exist.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written.map_err(fail)
+}
+
+fn write_and_rename(temporary: &OsString, path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = File::create(temporary)?;
+    file.write_all(text)?;
+    file.sync_all()?;
+    std::fs::rename(temporary, path)?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn to_line(backend: &BackendSeat) -> String {
+    let BackendSeat { seat, name, addr } = backend;
+    let name: &str = name.as_ref();
+    let line = json!({ "seat": seat.0, "name": name, "address": addr.to_string() });
+    line.to_string()
+}
+
+/// Writes the list of an order, or does nothing without a file.
+pub(super) async fn save(path: Option<PathBuf>, backends: Vec<BackendSeat>) -> Result<(), String> {
+    let Some(path) = path else { return Ok(()) };
+    // A disk may be slow, and heartbeats must not wait for it.
+    let write = move || write_state_file(&path, &backends);
+    let written = tokio::task::spawn_blocking(write).await;
+    written.unwrap_or_else(|err| Err(err.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

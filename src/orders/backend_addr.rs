@@ -1,0 +1,145 @@
+//! Address of a fixed backend, as typed: `HOST:PORT`. Checked once, here; the host is looked up
+//! elsewhere.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::ring::Seat;
+use crate::roster::{ReplicaAddr, ReplicaName};
+
+/// Longest host name, in bytes (RFC 1123 §2.1).
+const MAX_HOST: usize = 255;
+
+/// Address of a fixed backend: an IP address or a name, and a port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BackendAddr(Arc<str>);
+
+/// Error for a text that is not the address of a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadBackendAddr {
+    /// The host or the port is missing or illegal.
+    #[error("the address is not HOST:PORT")]
+    Form,
+    /// The host is an IPv6 address without brackets, so that its port cannot be told from it.
+    #[error("the address is not HOST:PORT; an IPv6 address needs brackets: [::1]:80")]
+    Brackets,
+}
+
+impl BackendAddr {
+    /// Returns the address if its host is an IP address, so that there is nothing to look up.
+    #[must_use]
+    pub fn literal(&self) -> Option<ReplicaAddr> {
+        self.0.parse().ok().map(ReplicaAddr)
+    }
+
+    /// Returns the host without its port; an IPv6 address keeps its brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.rsplit_once(':').map_or("", |(host, _)| host)
+    }
+
+    /// Returns the port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let port = self.0.rsplit_once(':').map(|(_, port)| port.parse());
+        port.and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+impl FromStr for BackendAddr {
+    type Err = BadBackendAddr;
+
+    fn from_str(text: &str) -> Result<Self, BadBackendAddr> {
+        let (host, port) = text.rsplit_once(':').ok_or(BadBackendAddr::Form)?;
+        let is_port = port.bytes().all(|b| b.is_ascii_digit())
+            && port.parse::<u16>().is_ok_and(|port| port > 0);
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+        let is_name = !host.is_empty() && host.len() <= MAX_HOST && host.bytes().all(legal);
+        match is_port && (is_name || text.parse::<SocketAddr>().is_ok()) {
+            true => Ok(Self(text.into())),
+            false if host.contains(':') && !host.contains('[') => Err(BadBackendAddr::Brackets),
+            false => Err(BadBackendAddr::Form),
+        }
+    }
+}
+
+impl fmt::Display for BackendAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A fixed backend in its seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendSeat {
+    /// The seat.
+    pub seat: Seat,
+    /// Name of the backend.
+    pub name: ReplicaName,
+    /// Its address, as typed.
+    pub addr: BackendAddr,
+}
+
+impl BackendSeat {
+    /// Returns these backends in seats 1, 2, 3 …
+    pub fn in_first_seats(backends: &[(ReplicaName, BackendAddr)]) -> Vec<Self> {
+        let seats = (1..).map(Seat).zip(backends);
+        let backends = seats.map(|(seat, (name, addr))| Self {
+            seat,
+            name: name.clone(),
+            addr: addr.clone(),
+        });
+        backends.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_ip_addresses_with_a_port_are_backends() {
+        for (text, host, is_literal) in [
+            ("web-0.web:5000", "web-0.web", false),
+            ("_http._tcp.web:80", "_http._tcp.web", false),
+            ("127.0.0.1:80", "127.0.0.1", true),
+            ("[::1]:65535", "[::1]", true),
+        ] {
+            let addr: BackendAddr = text.parse().unwrap();
+            assert_eq!((addr.host(), addr.literal().is_some()), (host, is_literal));
+            assert!(text.ends_with(&format!(":{}", addr.port())), "{addr}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        let long = format!("{}:80", "a".repeat(MAX_HOST + 1));
+        for text in [
+            "",
+            ":",
+            "web",
+            "web:",
+            ":80",
+            "web:0",
+            "web:65536",
+            "web:+80",
+            "web:80 ",
+            "we b:80",
+            "a/b:80",
+            "a\n:80",
+            "[web]:80",
+            "[::1:80",
+            "wéb:80",
+            "web:80:",
+            &long,
+        ] {
+            assert!(text.parse::<BackendAddr>().is_err(), "{text:?}");
+        }
+        assert_eq!(
+            "::1:80".parse::<BackendAddr>(),
+            Err(BadBackendAddr::Brackets)
+        );
+    }
+}
