@@ -123,8 +123,8 @@ pub enum CliCommand {
     Serve(Box<ServeArgs>),
     /// Check the flags of `serve` and its configuration file, without opening a port
     ///
-    /// It takes the flags and variables of `serve`, and also looks up the names of backends. Files
-    /// that are written, ports and images are not tried.
+    /// It takes the flags and variables of `serve`, and also reads the file of `--state`. Ports,
+    /// names of backends, images and files that are written are not tried.
     ///
     /// Exit codes:
     ///   0  `serve` would start with these settings

@@ -50,7 +50,22 @@ impl Drop for File {
     fn drop(&mut self) {
         // A test may have removed it.
         let _ = std::fs::remove_file(&self.0);
+        if std::thread::panicking() {
+            // A successor that a failed test does not know would hold the output open.
+            users_of(self.path()).for_each(|pid| signal(pid, Signal::KILL));
+        }
     }
+}
+
+/// The processes that have this argument.
+fn users_of(argument: &str) -> impl Iterator<Item = u32> {
+    let folders = std::fs::read_dir("/proc").expect("processes");
+    let pids = folders.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(move |pid: &u32| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words);
+        words.split('\0').any(|word| word == argument)
+    })
 }
 
 /// A process that has taken over by a reload, and is no child of the test. Dropping it ends it.

@@ -3,8 +3,8 @@
 use super::show::setting;
 use super::{File, Successor, pid_in};
 use crate::support::{
-    Backend, Load, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange, exclusive_load,
-    fresh_path, run_to_end,
+    Backend, Docker, Load, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange, exclusive_load,
+    fresh_path, inspect, run_to_end,
 };
 
 const CLOSE: &str = "Host: a\r\nConnection: close\r\n\r\n";
@@ -188,4 +188,28 @@ fn a_takeover_by_hand_may_have_a_file() {
     assert_eq!(exchange(second.listen, request(3000)).status(), 431);
     assert_eq!(second.rep(), ["S1"]);
     assert!(second.stop().success());
+}
+
+#[test]
+fn containers_stay_at_a_reload_and_get_the_new_settings_when_they_are_replaced() {
+    let Some(fleet) = Docker::fleet("reload") else {
+        return;
+    };
+    let file = File::new("replicas = 1\nreplica-pids = 99\n");
+    let mut first = fleet.balancer(&["--config", file.path()]);
+    let containers = fleet.processes();
+    let limit = |replica: &str| inspect(&fleet.name(replica))["HostConfig"]["PidsLimit"].clone();
+    assert_eq!(limit("S1"), 99);
+    // The flag wins over the file, so this is no change of the fleet.
+    file.write("replicas = 1\nreplica-pids = 98\nfleet = \"other\"\n");
+    let answer = first.command("reload");
+    let second = Successor::after(&mut first, &answer);
+    let changes = answer.split_once('\n').expect("lines").1;
+    let note = "running containers stay as they are; 'replace all' replaces them";
+    assert_eq!(changes, format!("replica-pids 99 -> 98\n{note}\n\n"));
+    assert_eq!(fleet.processes(), containers);
+    let answer = second.command("replace all");
+    let name = answer.lines().nth(1).expect("a replica");
+    assert_eq!(limit(name), 98);
+    drop(second);
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::show::setting;
-use super::{File, Successor};
+use super::{File, Successor, users_of};
 use crate::support::{
     Client, Load, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange, exclusive_load,
     fresh_path, program, run_to_end, under,
@@ -35,8 +35,8 @@ fn a_file_that_changes_to_nonsense_under_load_changes_nothing() {
             ),
         ),
         (
-            "backend = \"a=nowhere.invalid:80\"",
-            "backend a=nowhere.invalid:80: failed to lookup".to_owned(),
+            "backend = \"a=127.0.0.1:0\"",
+            "backend a=127.0.0.1:0: the address is not HOST:PORT".to_owned(),
         ),
     ];
     for (text, sentence) in &cases {
@@ -185,6 +185,13 @@ fn addresses_and_fewer_workers_are_refused_with_their_place() {
     assert!(child.wait().expect("its end").success());
     first.follow(&answer);
     assert_eq!(first.value("workers"), "3");
+    // The successor has the port from the file too, so it sees a changed one.
+    file.write(format!(
+        "listen = \"{listen}\"\ncontrol = \"{other}\"\nreplicas = 1\nworkers = 3\n"
+    ));
+    let answer = first.command("reload");
+    let sentence = format!("ERR a reload cannot change control to {other}: ");
+    assert!(answer.starts_with(&sentence), "{answer}");
 }
 
 /// A free address of this run's own, which the process ID makes: other tests use 127.0.0.1.
@@ -299,14 +306,5 @@ fn owner_of(control: SocketAddr) -> Option<u32> {
     TcpStream::connect(control).ok()?;
     let metrics = exchange(control, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
     (metrics.status() == 200).then_some(())?;
-    let folders = std::fs::read_dir("/proc").expect("processes");
-    let pids = folders.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let at = format!("--control={control}");
-    let mut found = pids.filter(|pid: &u32| {
-        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&words)
-            .split('\0')
-            .any(|word| word == at)
-    });
-    found.next()
+    users_of(&format!("--control={control}")).next()
 }
