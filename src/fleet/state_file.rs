@@ -11,7 +11,8 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
@@ -50,7 +51,7 @@ where
     text.parse().map_err(D::Error::custom)
 }
 
-/// Reads lines whose seats and names are distinct.
+/// Reads backends whose seats and names are distinct.
 fn distinct<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<BackendSeat>, D::Error> {
     struct Lines;
 
@@ -62,31 +63,49 @@ fn distinct<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<BackendSea
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut lines: A) -> Result<Self::Value, A::Error> {
-            let mut all: Vec<BackendSeat> = Vec::new();
-            while let Some(Line {
-                seat,
-                name,
-                address,
-            }) = lines.next_element()?
-            {
-                let seat = Seat(seat.get());
-                if all.iter().any(|other| other.seat == seat) {
-                    return Err(A::Error::custom(format!("seat {seat} is there twice")));
-                }
-                if all.iter().any(|other| other.name == name) {
-                    return Err(A::Error::custom(format!("the name {name} is there twice")));
-                }
-                all.push(BackendSeat {
-                    seat,
-                    name,
-                    addr: address,
-                });
-            }
+            let mut all = Vec::new();
+            while lines.next_element_seed(NextLine(&mut all))?.is_some() {}
             Ok(all)
         }
     }
 
     deserializer.deserialize_seq(Lines)
+}
+
+/// Reads one more backend. An error within its object has the line of the object.
+struct NextLine<'a>(&'a mut Vec<BackendSeat>);
+
+impl<'de> DeserializeSeed<'de> for NextLine<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NextLine<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a backend")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<(), A::Error> {
+        let Line {
+            seat,
+            name,
+            address: addr,
+        } = Line::deserialize(MapAccessDeserializer::new(fields))?;
+        let seat = Seat(seat.get());
+        if self.0.iter().any(|other| other.seat == seat) {
+            return Err(A::Error::custom(format!("seat {seat} is there twice")));
+        }
+        if self.0.iter().any(|other| other.name == name) {
+            return Err(A::Error::custom(format!("the name {name} is there twice")));
+        }
+        self.0.push(BackendSeat { seat, name, addr });
+        Ok(())
+    }
 }
 
 /// Reads the backends from a state file; `None` if there is none.

@@ -134,7 +134,7 @@ fn help_knows_every_command() {
 fn an_error_is_a_sentence() {
     let cases = [
         ("rep S1", "usage: rep"),
-        ("add", "usage: add N [NAME...]"),
+        ("add", "usage: add N [NAME...]|NAME ADDR"),
         ("help add rm", "usage: help [COMMAND]"),
         ("events -x", "'-x' is not the number of an event"),
         ("events +1", "'+1' is not the number of an event"),
