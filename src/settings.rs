@@ -62,6 +62,8 @@ pub struct Setting {
     /// `true` if the setting is a list, which may be empty.
     pub is_list: bool,
     values: Vec<String>,
+    /// Positions of the values of a list in the configuration file, if it is from there.
+    positions: Vec<Position>,
     /// Value that counts, where it is another one.
     effective: Option<String>,
     is_secret: bool,
@@ -76,6 +78,7 @@ impl Setting {
             origin,
             is_list: false,
             values: Vec::new(),
+            positions: Vec::new(),
             effective: None,
             is_secret: false,
         }
@@ -85,6 +88,13 @@ impl Setting {
     #[must_use]
     pub fn with_values(mut self, values: Vec<String>) -> Self {
         self.values = values;
+        self
+    }
+
+    /// Sets the positions of the values in the configuration file.
+    #[must_use]
+    pub fn with_positions(mut self, positions: Vec<Position>) -> Self {
+        self.positions = positions;
         self
     }
 
@@ -100,6 +110,12 @@ impl Setting {
     pub fn with_secret(mut self, is_secret: bool) -> Self {
         self.is_secret = is_secret;
         self
+    }
+
+    /// Returns `true` for a secret.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.is_secret
     }
 
     /// Returns the values that count, as they may be shown: a secret is `set`.
@@ -147,6 +163,25 @@ impl Setting {
             Origin::Default | Origin::Variable(_) | Origin::Flag => None,
         }
     }
+
+    /// Returns the place of the value that `sentence` names, if the setting is from the
+    /// configuration file: of a list, the place of its last such value.
+    fn place_in(&self, sentence: &str) -> Option<String> {
+        let Origin::File(path, whole) = &self.origin else {
+            return None;
+        };
+        let values = self.values.iter().zip(&self.positions);
+        let named = values.rev().find(|(value, _)| names(sentence, value));
+        let at = named.map_or(*whole, |(_, at)| *at);
+        Some(place(&self.name, path, at))
+    }
+}
+
+/// Returns `true` if the sentence has the value, or the name before its `=`, as words.
+fn names(sentence: &str, value: &str) -> bool {
+    let name = value.split('=').next().unwrap_or(value);
+    let mut words = sentence.split([' ', ':']);
+    sentence.contains(value) || words.any(|word| word == name)
 }
 
 impl fmt::Debug for Setting {
@@ -199,7 +234,7 @@ impl Settings {
             let flag = format!("--{}", setting.name);
             if let Origin::Variable(variable) = &setting.origin {
                 named = replace_word(&named, &flag, variable);
-            } else if let Some(place) = setting.place() {
+            } else if let Some(place) = setting.place_in(sentence) {
                 let whole = format!("({flag})");
                 if named.contains(&whole) {
                     named = named.replace(&whole, &format!("({place})"));

@@ -32,6 +32,7 @@ mod reload_check;
 mod service_manager;
 mod signals;
 mod stop_channels;
+mod successor_process;
 
 use pending_handoff::PendingHandoff;
 pub(crate) use reload::Reload;
@@ -124,6 +125,7 @@ impl Supervisor {
                 }
                 written = &mut ready, if !is_ready => {
                     is_ready = true;
+                    self.reload.is_announced = true;
                     written?;
                 }
                 Some(panic) = self.panics.recv() => bail!("a task of the fleet {panic}"),

@@ -40,6 +40,16 @@ impl ServeArgs {
         if balance.reads_requests() {
             return Ok(());
         }
+        let unread = [
+            (self.failures.retry_on.is_some(), "--retry-on"),
+            (self.failures.eject_5xx.is_some(), "--eject-5xx"),
+            (self.access_log_query, "--access-log-query"),
+        ];
+        if let Some(flag) = parsers::first_given(&unread) {
+            return Err(format!(
+                "{flag} does not go with --balance {balance}: no request is read"
+            ));
+        }
         if !matches!(self.data_port_admin, None | Some(DataPortAdmin::Off)) {
             return Err(format!(
                 "--balance {balance} goes with --data-port-admin off: no path is read"

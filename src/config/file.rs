@@ -42,6 +42,16 @@ pub(super) struct FileEntry {
     pub(super) at: Position,
 }
 
+impl FileEntry {
+    /// Returns the positions of the values of a list; none for a single value.
+    pub(super) fn positions(&self) -> Vec<Position> {
+        match &self.value {
+            FileValue::List(list) => list.iter().map(|(_, at)| *at).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// A configuration file.
 #[derive(Debug)]
 pub(super) struct ConfigFile {

@@ -21,6 +21,10 @@ pub(super) fn settings(
         let setting = Setting::new(name, origin(name, arg, typed, file));
         let is_list = matches!(arg.get_action(), ArgAction::Append);
         let setting = setting.with_values(values(arg, all));
+        let setting = match file.and_then(|file| file.entry(name)) {
+            Some(entry) => setting.with_positions(entry.positions()),
+            None => setting,
+        };
         setting
             .with_list(is_list)
             .with_secret(arg.is_hide_env_values_set())
@@ -28,9 +32,9 @@ pub(super) fn settings(
     let all: Vec<Setting> = setting_flags(subcommand).map(setting).collect();
     let is_exposed = |setting: &&Setting| {
         let is_public = file.is_some_and(|file| file.is_public);
-        is_public && setting.name == "control-token"
+        is_public && setting.is_secret()
     };
-    let exposed = all.iter().find(is_exposed).and_then(Setting::place);
+    let exposed = all.iter().filter(is_exposed).find_map(Setting::place);
     let warnings = exposed.map(|place| {
         format!("{place}, is a secret, and every user may read the file; 'chmod o-r' prevents that")
     });
@@ -74,7 +78,11 @@ fn values(arg: &Arg, matches: &ArgMatches) -> Vec<String> {
         .collect()
 }
 
-/// Names the variable in an error about a value that was not typed, among `typed` arguments.
+/// Text in an error in place of a secret.
+const SECRET: &str = "***";
+
+/// Hides a secret in an error. Names the variable in an error about a value that is not among the
+/// `typed` arguments.
 pub(super) fn name_variable(
     mut err: clap::Error,
     command: &Command,
@@ -83,12 +91,22 @@ pub(super) fn name_variable(
     let Some(ContextValue::String(argument)) = err.get(ContextKind::InvalidArg) else {
         return err;
     };
-    let flag = argument.split([' ', '=']).next().unwrap_or_default();
-    let is_typed = |word: &String| word.split('=').next() == Some(flag);
+    let flag = argument
+        .split([' ', '='])
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let is_typed = |word: &String| word.split('=').next() == Some(flag.as_str());
     let subcommand = typed.get(1).map_or("", String::as_str);
     let arguments = command.find_subcommand(subcommand).into_iter();
     let mut arguments = arguments.flat_map(Command::get_arguments);
     let found = arguments.find(|arg| arg.get_long() == flag.strip_prefix("--"));
+    if found.is_some_and(Arg::is_hide_env_values_set) {
+        err.insert(
+            ContextKind::InvalidValue,
+            ContextValue::String(SECRET.to_owned()),
+        );
+    }
     let variable = found.and_then(Arg::get_env);
     let is_set =
         |name: &&std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| !value.is_empty());

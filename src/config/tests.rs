@@ -214,6 +214,14 @@ fn flags_that_do_not_go_together_are_refused() {
         (&["--balance", "sni", "--key", "path"], "name is the key"),
         (&["--balance", "sni", "--key", "source"], "name is the key"),
         (
+            &["--balance", "sni", "--retry-on", "503"],
+            "--retry-on does not go with --balance sni: no request is read",
+        ),
+        (
+            &["--balance", "source", "--eject-5xx", "5"],
+            "--eject-5xx does not go with --balance source",
+        ),
+        (
             &["--balance", "sni", "--data-port-admin", "local"],
             "--balance sni goes with --data-port-admin off",
         ),

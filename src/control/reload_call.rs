@@ -58,6 +58,10 @@ impl fmt::Display for SettingChange {
             value => value.to_owned(),
         };
         let (before, after) = (word(&self.before), word(&self.after));
-        write!(f, "{} {before} -> {after}", self.name)
+        match before == after {
+            // Both values are secrets.
+            true => write!(f, "{} changed", self.name),
+            false => write!(f, "{} {before} -> {after}", self.name),
+        }
     }
 }

@@ -93,11 +93,51 @@ impl BackendSeat {
         });
         backends.collect()
     }
+
+    /// Returns `backends` in the seats that `known` gives their names, and new names in the lowest
+    /// free seats.
+    pub fn in_seats_of(backends: &[Self], known: &[Self]) -> Vec<Self> {
+        let seat_of = |name: &ReplicaName| {
+            let known = known.iter().find(|backend| backend.name == *name);
+            known.map(|backend| backend.seat)
+        };
+        let taken: Vec<Seat> = backends.iter().filter_map(|it| seat_of(&it.name)).collect();
+        let mut free = (1..).map(Seat).filter(|seat| !taken.contains(seat));
+        let seated = backends.iter().map(|backend| Self {
+            seat: seat_of(&backend.name)
+                .or_else(|| free.next())
+                .unwrap_or(backend.seat),
+            ..backend.clone()
+        });
+        seated.collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_known_name_keeps_its_seat_and_a_new_one_takes_the_lowest_free() {
+        let list = |names: &[&str]| {
+            let named = names.iter().map(|name| {
+                let addr = "127.0.0.1:80".parse().unwrap();
+                (name.parse().unwrap(), addr)
+            });
+            BackendSeat::in_first_seats(&named.collect::<Vec<_>>())
+        };
+        let known = list(&["a", "b", "c", "d"]);
+        for (now, seats) in [
+            (&["b", "c", "d"][..], &[2, 3, 4][..]),
+            (&["d", "c", "b", "a"], &[4, 3, 2, 1]),
+            (&["b", "e", "d", "f", "g"], &[2, 1, 4, 3, 5]),
+            (&["e"], &[1]),
+        ] {
+            let seated = BackendSeat::in_seats_of(&list(now), &known);
+            let found: Vec<u32> = seated.iter().map(|backend| backend.seat.0).collect();
+            assert_eq!(found, seats, "{now:?}");
+        }
+    }
 
     #[test]
     fn names_and_ip_addresses_with_a_port_are_backends() {

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::config::{Config, ReplicaSource};
 use crate::fleet::{self, Fleet, Ownership, ReplicaSettings};
+use crate::orders::BackendSeat;
 use crate::supervisor::Signals;
 use crate::takeover::{self, Handoff, InheritedBackends, InstanceInfo};
 
@@ -82,15 +83,22 @@ pub(super) fn apply_handover(
     Ok(())
 }
 
-/// Takes the backends of the old process over, whose orders may have changed them. Other flags win.
+/// Takes the backends of the old process over, whose orders may have changed them. Other flags win,
+/// and a name that stays keeps its seat, so that none of its keys move.
 fn inherit_backends(fixed: &mut fleet::FixedSettings, inherited: InheritedBackends) {
     let InheritedBackends { flags, latest } = inherited;
     if fixed.flags == flags {
         fixed.backends = latest;
-    } else if flags != latest && fixed.backends != latest {
+        return;
+    }
+    if flags != latest && fixed.backends != latest {
         tracing::warn!(
             "--backend differs from that of the old process: what commands changed there is dropped"
         );
+    }
+    // Backends of a state file have their seats there.
+    if fixed.backends == fixed.flags {
+        fixed.backends = BackendSeat::in_seats_of(&fixed.flags, &latest);
     }
 }
 

@@ -2,38 +2,24 @@
 //!
 //! The file is found by its path at the start, so after an update the new version takes over. The
 //! new process gets the same flags and variables, and reads the configuration file as it is then. A
-//! file with an error starts no process. A shell starts the process and ends at once, so that it is
-//! no child of this process: systemd waits for the end of its own children alone, and would kill
-//! the main process of a service at the stop without that.
+//! file with an error starts no process.
 
 use std::env;
-use std::ffi::OsString;
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::Stdio;
 
+use rustix::process::{Pid, Signal};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
-use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use super::reload_check::{Baseline, Candidate, Kept};
 use super::service_manager;
+use super::successor_process::{self, signal};
 use crate::control::{ReloadCall, ReloadReport, SettingChange, reload_queue};
 use crate::orders::OrderError;
 use crate::startup::Addresses;
-
-/// Variable that makes the new process take over.
-const TAKEOVER_VARIABLE: &str = "RINGMASTER_TAKEOVER";
-/// Shell script that starts a program in the background. The standard input is kept by hand,
-/// because the shell would replace it.
-const START_SCRIPT: &str = r#"exec 3<&0; "$0" "$@" <&3 3<&- &"#;
-/// Process ID of the first process of a container, with which the container ends
-/// (pid_namespaces(7)).
-const FIRST_PROCESS: u32 = 1;
 
 /// Program of the next process, and the one that is taking over.
 #[derive(Debug)]
@@ -48,6 +34,11 @@ pub(crate) struct Reload {
     /// Client that waits for the result.
     waiting: Option<ReloadCall>,
     changes: Vec<SettingChange>,
+    /// Reload that was requested by a signal while one was under way; `true`: only if a setting has
+    /// changed.
+    again: Option<bool>,
+    /// `true` once the service manager was told that this process serves.
+    pub(super) is_announced: bool,
 }
 
 /// Progress of a reload.
@@ -58,7 +49,7 @@ enum Stage {
     /// The settings are read and judged; `true` to end if none has changed.
     Checking(JoinHandle<Result<Candidate, String>>, bool),
     /// The successor starts. It holds the other end of the pipe until it ends.
-    Starting(pipe::Receiver),
+    Starting(pipe::Receiver, Pid),
 }
 
 /// Event of a reload.
@@ -88,6 +79,8 @@ impl Reload {
             stage: Stage::Idle,
             waiting: None,
             changes: Vec::new(),
+            again: None,
+            is_announced: false,
         };
         (reload, queue)
     }
@@ -97,17 +90,26 @@ impl Reload {
     pub(super) fn begin(&mut self, call: Option<ReloadCall>, if_changed: bool) {
         if !matches!(self.stage, Stage::Idle) {
             let why = "a reload is under way already";
-            tracing::warn!("cannot reload: {why}");
-            if let Some(call) = call {
-                // The client may have left.
-                let _ = call.reply.send(Err(OrderError::unavailable(why)));
+            match call {
+                Some(call) => {
+                    tracing::warn!("cannot reload: {why}");
+                    // The client may have left.
+                    let _ = call.reply.send(Err(OrderError::unavailable(why)));
+                }
+                None => {
+                    tracing::info!("{why}; another one follows");
+                    // A reload in any case includes one if a setting has changed.
+                    self.again = Some(if_changed && self.again.unwrap_or(true));
+                }
             }
             return;
         }
         if let Some(call) = &call {
             tracing::info!("reload from {}", call.from);
         }
-        service_manager::reloading();
+        if self.is_announced {
+            service_manager::reloading();
+        }
         self.waiting = call;
         self.stage = Stage::Checking(spawn_blocking(Candidate::read), if_changed);
     }
@@ -118,7 +120,7 @@ impl Reload {
             match &mut self.stage {
                 Stage::Idle => std::future::pending().await,
                 Stage::Checking(check, _) => ReloadEvent::Checked(check.await),
-                Stage::Starting(successor) => {
+                Stage::Starting(successor, _) => {
                     // It writes nothing, so this is the end.
                     let _ = successor.read(&mut [0]).await;
                     ReloadEvent::SuccessorEnded
@@ -153,21 +155,47 @@ impl Reload {
 
     /// Ends a reload after which this process serves on.
     fn end(&mut self, why: OrderError) {
-        self.stage = Stage::Idle;
-        service_manager::ready();
+        self.idle();
         if let Some(call) = self.waiting.take() {
             // The client may have left.
             let _ = call.reply.send(Err(why));
         }
+        if let Some(if_changed) = self.again.take() {
+            self.begin(None, if_changed);
+        }
     }
 
-    /// Refuses the client that waits, because this process stops.
+    fn idle(&mut self) {
+        self.stage = Stage::Idle;
+        if self.is_announced {
+            service_manager::ready();
+        }
+    }
+
+    /// Refuses the client that waits, because this process stops. A successor that starts stops as
+    /// well: without this process it would serve by itself.
     pub(super) fn abandon(&mut self) {
         self.waiting = None;
+        if let Stage::Starting(_, successor) = self.stage {
+            signal(successor, Signal::TERM);
+        }
     }
 
-    /// Answers the client that waits: process `pid` has taken over.
+    /// Answers the client that waits: process `pid` has taken over. That process carries out a
+    /// reload which was requested meanwhile.
     pub(super) fn succeeded(&mut self, pid: u32) {
+        if let Some(if_changed) = self.again.take()
+            && let Some(successor) = i32::try_from(pid).ok().and_then(Pid::from_raw)
+        {
+            signal(
+                successor,
+                if if_changed {
+                    Signal::HUP
+                } else {
+                    Signal::USR2
+                },
+            );
+        }
         let Some(call) = self.waiting.take() else {
             return;
         };
@@ -195,88 +223,16 @@ impl Reload {
         self.changes = changes.map_err(OrderError::invalid)?;
         if if_changed && self.changes.is_empty() {
             tracing::info!("no setting of the configuration file has changed");
-            self.stage = Stage::Idle;
-            service_manager::ready();
+            self.idle();
             return Ok(());
         }
         for change in &self.changes {
             tracing::info!("reload with {change}");
         }
-        let successor = self.spawn().await.map_err(OrderError::unavailable)?;
-        self.stage = Stage::Starting(successor);
-        Ok(())
-    }
-
-    /// Starts the next process and returns the pipe that ends with it.
-    async fn spawn(&self) -> Result<pipe::Receiver, String> {
-        if std::process::id() == FIRST_PROCESS {
-            let why = "this is the first process of its container, which would end with it";
-            return Err(format!("{why}; start the container again"));
-        }
-        let program = self.program.as_ref();
-        let program = program.map_err(|err| format!("the path of this program: {err}"))?;
-        let (end, held) = io::pipe().map_err(|err| format!("no pipe: {err}"))?;
-        let end = pipe::Receiver::from_owned_fd(OwnedFd::from(end));
         let moved = (self.baseline.control != self.at.control).then_some(self.at.control);
-        let shell = Command::new("/bin/sh")
-            .args(["-c", START_SCRIPT])
-            .arg(program)
-            .args(successor_args(env::args_os().skip(1), moved))
-            .env(TAKEOVER_VARIABLE, "true")
-            // Nothing is read or written there.
-            .stdin(Stdio::from(held))
-            .status();
-        let status = shell.await.map_err(|err| format!("/bin/sh: {err}"))?;
-        if !status.success() {
-            return Err(format!("/bin/sh: {status}"));
-        }
-        end.map_err(|err| format!("no pipe: {err}"))
-    }
-}
-
-/// Returns the arguments of this process, with the control port as it is if that is another one:
-/// `--control` may have let the system choose it.
-fn successor_args(
-    args: impl Iterator<Item = OsString>,
-    control: Option<SocketAddr>,
-) -> Vec<OsString> {
-    const FLAG: &str = "--control";
-    let Some(control) = control else {
-        return args.collect();
-    };
-    let mut kept = Vec::new();
-    let mut args = args;
-    while let Some(arg) = args.next() {
-        let text = arg.to_string_lossy();
-        if text == FLAG {
-            args.next();
-        } else if !text.starts_with("--control=") {
-            kept.push(arg);
-        }
-    }
-    kept.push(format!("{FLAG}={control}").into());
-    kept
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_successor_gets_the_same_arguments_and_the_control_port_as_it_is() {
-        let control = "127.0.0.1:7".parse().ok();
-        for (given, control, expected) in [
-            ("serve", control, "serve --control=127.0.0.1:7"),
-            (
-                "serve --control 127.0.0.1:0 --control-host a --listen=x",
-                control,
-                "serve --control-host a --listen=x --control=127.0.0.1:7",
-            ),
-            ("serve --control=a", control, "serve --control=127.0.0.1:7"),
-            ("serve --control b -c", None, "serve --control b -c"),
-        ] {
-            let args = successor_args(given.split(' ').map(OsString::from), control);
-            assert_eq!(args.join(" ".as_ref()), expected);
-        }
+        let started = successor_process::spawn(&self.program, moved).await;
+        let (successor, pid) = started.map_err(OrderError::unavailable)?;
+        self.stage = Stage::Starting(successor, pid);
+        Ok(())
     }
 }

@@ -94,6 +94,30 @@ impl Drop for Manager {
 }
 
 #[test]
+fn a_reload_before_all_have_answered_announces_nothing() {
+    let mut manager = Manager::new();
+    let file = fresh_path("config.toml");
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let addr = silent.local_addr().expect("an address");
+    std::fs::write(&file, format!("backend = \"a={addr}\"\n")).expect("a file");
+    let path = file.to_str().expect("UTF-8");
+    let program = manager.start(&["--config", path, "--engine", "fixed"]);
+    eventually(TEST_TIMEOUT, "the start", || {
+        manager.receive() && program.log().contains("INFO")
+    });
+    program.signal(Signal::HUP);
+    program.expect_log("no setting of the configuration file has changed");
+    let told = manager.rest();
+    assert!(
+        !told
+            .iter()
+            .any(|line| line == "READY=1" || line.starts_with("RELOADING")),
+        "{told:?}"
+    );
+    std::fs::remove_file(&file).expect("the file");
+}
+
+#[test]
 fn it_is_told_when_all_have_answered_and_when_the_stop_begins() {
     let mut manager = Manager::new();
     let program = manager.start(&["--replicas", "2", "--lame-duck", "300ms"]);

@@ -4,10 +4,12 @@
 //!
 //! One value: the program and what may be asked of it, which all tests share.
 
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -309,18 +311,33 @@ pub(crate) fn end_of(command: &mut Command) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary");
+    // Read meanwhile: a full pipe would stop it.
+    let stdout = read_all(child.stdout.take().expect("a pipe"));
+    let stderr = read_all(child.stderr.take().expect("a pipe"));
+    let output = |status| Output {
+        status,
+        stdout: stdout.join().expect("its output"),
+        stderr: stderr.join().expect("its output"),
+    };
     let begun = Instant::now();
     while child.try_wait().expect("a child").is_none() {
         if begun.elapsed() > TEST_TIMEOUT {
             child.kill().expect("a kill");
-            panic!(
-                "still running after {TEST_TIMEOUT:?}: {:?}",
-                child.wait_with_output()
-            );
+            let status = child.wait().expect("its end");
+            panic!("still running after {TEST_TIMEOUT:?}: {:?}", output(status));
         }
         std::thread::sleep(TICK);
     }
-    child.wait_with_output().expect("its output")
+    output(child.wait().expect("its end"))
+}
+
+/// Reads a pipe to its end in a thread.
+fn read_all(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).expect("its output");
+        bytes
+    })
 }
 
 /// The binary with none of its environment twins set.

@@ -64,6 +64,28 @@ fn an_error_of_a_combination_names_the_place_of_each_value_in_the_file() {
         "listen 127.0.0.1:7 and control 127.0.0.1:7 are one port; give them two (listen in FILE, \
          line 1, column 10) (control in FILE, line 2, column 11)",
     );
+    // Of a list, the value that is meant.
+    refused(
+        "backend = [\n  \"a=127.0.0.1:80\",\n  \"b=127.0.0.2\",\n]\n",
+        "backend b=127.0.0.2: the address is not HOST:PORT (backend in FILE, line 3, column 3)",
+    );
+    refused(
+        "backend = [\n  \"a=127.0.0.1:80\",\n  \"b=127.0.0.1:80\",\n  \"b=127.0.0.1:81\",\n]\n",
+        "backend b is given twice (backend in FILE, line 4, column 3)",
+    );
+}
+
+#[test]
+fn a_refused_secret_is_not_shown() {
+    for name in ["RINGMASTER_CONTROL_TOKEN", "RINGMASTER_REPLICA_ENV"] {
+        let output = end_of(program().arg("check").env(name, "hunter 2"));
+        assert_eq!(output.status.code(), Some(2));
+        let stderr = stderr(&output);
+        assert!(
+            stderr.contains(name) && !stderr.contains("hunter"),
+            "{stderr}"
+        );
+    }
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn a_version_that_dies_later_is_taken_back_by_order(engine: Engine) {
     let _turn = exclusive_load();
     let program = engine.start(&QUICK);
     let before = versions(&program);
-    let weak = version(engine, &["FAULTY_LIFETIME_MS=4000"]);
+    let weak = version(engine, &["FAULTY_LIFETIME_MS=8000"]);
     let load = Load::start(program.listen, 8);
     let answer = program.command(&format!("replace all --monitor 100ms {weak}"));
     assert!(answer.starts_with("N 3\ns-"), "{answer}");

@@ -1,0 +1,125 @@
+//! The start of the next process at a reload. A shell starts it and ends at once, so that it is no
+//! child of this process: systemd waits for the end of its own children alone, and would kill the
+//! main process of a service at the stop without that.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
+use tokio::process::Command;
+
+/// Variable that makes the new process take over.
+const TAKEOVER_VARIABLE: &str = "RINGMASTER_TAKEOVER";
+/// Shell script that starts a program in the background. The standard input is kept by hand,
+/// because the shell would replace it, and the process ID is written into the pipe there.
+const START_SCRIPT: &str = r#"exec 3<&0; "$0" "$@" <&3 3<&- & echo $! >&3"#;
+/// Maximum length of the line with a process ID, in bytes.
+const MAX_PID_LINE: usize = 16;
+/// Process ID of the first process of a container, with which the container ends
+/// (pid_namespaces(7)).
+const FIRST_PROCESS: u32 = 1;
+
+/// Starts the next process, with another `--control` if it is given. Returns the pipe that ends
+/// with it, and its ID.
+pub(super) async fn spawn(
+    program: &io::Result<PathBuf>,
+    control: Option<SocketAddr>,
+) -> Result<(pipe::Receiver, Pid), String> {
+    if std::process::id() == FIRST_PROCESS {
+        let why = "this is the first process of its container, which would end with it";
+        return Err(format!("{why}; start the container again"));
+    }
+    let program = program
+        .as_ref()
+        .map_err(|err| format!("the path of this program: {err}"))?;
+    let (end, held) = io::pipe().map_err(|err| format!("no pipe: {err}"))?;
+    let end = pipe::Receiver::from_owned_fd(OwnedFd::from(end));
+    let shell = Command::new("/bin/sh")
+        .args(["-c", START_SCRIPT])
+        .arg(program)
+        .args(successor_args(env::args_os().skip(1), control))
+        .env(TAKEOVER_VARIABLE, "true")
+        // The shell writes the process ID there, and the successor nothing.
+        .stdin(Stdio::from(held))
+        .status();
+    let status = shell.await.map_err(|err| format!("/bin/sh: {err}"))?;
+    if !status.success() {
+        return Err(format!("/bin/sh: {status}"));
+    }
+    let mut end = end.map_err(|err| format!("no pipe: {err}"))?;
+    let pid = read_pid(&mut end).await;
+    Ok((end, pid.ok_or("/bin/sh: no process ID came")?))
+}
+
+/// Reads the line with the process ID, which the shell has written.
+async fn read_pid(pipe: &mut pipe::Receiver) -> Option<Pid> {
+    let mut line = Vec::new();
+    while line.last() != Some(&b'\n') && line.len() < MAX_PID_LINE {
+        let read = pipe.read_u8().await;
+        line.push(read.ok()?);
+    }
+    let text = std::str::from_utf8(&line).ok()?;
+    Pid::from_raw(text.trim_end().parse().ok()?)
+}
+
+/// Sends a signal to the successor.
+pub(super) fn signal(process: Pid, signal: Signal) {
+    if let Err(err) = kill_process(process, signal) {
+        let pid = process.as_raw_nonzero();
+        tracing::warn!("process {pid} cannot be signalled: {err}");
+    }
+}
+
+/// Returns the arguments of this process, with the control port as it is if that is another one:
+/// `--control` may have let the system choose it.
+fn successor_args(
+    args: impl Iterator<Item = OsString>,
+    control: Option<SocketAddr>,
+) -> Vec<OsString> {
+    const FLAG: &str = "--control";
+    let Some(control) = control else {
+        return args.collect();
+    };
+    let mut kept = Vec::new();
+    let mut args = args;
+    while let Some(arg) = args.next() {
+        let text = arg.to_string_lossy();
+        if text == FLAG {
+            args.next();
+        } else if !text.starts_with("--control=") {
+            kept.push(arg);
+        }
+    }
+    kept.push(format!("{FLAG}={control}").into());
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_successor_gets_the_same_arguments_and_the_control_port_as_it_is() {
+        let control = "127.0.0.1:7".parse().ok();
+        for (given, control, expected) in [
+            ("serve", control, "serve --control=127.0.0.1:7"),
+            (
+                "serve --control 127.0.0.1:0 --control-host a --listen=x",
+                control,
+                "serve --control-host a --listen=x --control=127.0.0.1:7",
+            ),
+            ("serve --control=a", control, "serve --control=127.0.0.1:7"),
+            ("serve --control b -c", None, "serve --control b -c"),
+        ] {
+            let args = successor_args(given.split(' ').map(OsString::from), control);
+            assert_eq!(args.join(" ".as_ref()), expected);
+        }
+    }
+}
