@@ -37,18 +37,22 @@ impl ServeArgs {
             );
         }
         let balance = self.balance;
-        if balance.reads_requests() {
-            return Ok(());
-        }
         let unread = [
             (self.failures.retry_on.is_some(), "--retry-on"),
             (self.failures.eject_5xx.is_some(), "--eject-5xx"),
-            (self.access_log_query, "--access-log-query"),
         ];
-        if let Some(flag) = parsers::first_given(&unread) {
+        if balance != BalanceMode::Request
+            && let Some(flag) = parsers::first_given(&unread)
+        {
             return Err(format!(
-                "{flag} does not go with --balance {balance}: no request is read"
+                "{flag} goes with --balance request: otherwise no reply is read"
             ));
+        }
+        if self.failures.retry_on.is_some() && self.failures.retries == 0 {
+            return Err("--retry-on needs --retries above 0".to_owned());
+        }
+        if balance.reads_requests() {
+            return Ok(());
         }
         if !matches!(self.data_port_admin, None | Some(DataPortAdmin::Off)) {
             return Err(format!(

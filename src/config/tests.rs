@@ -214,12 +214,16 @@ fn flags_that_do_not_go_together_are_refused() {
         (&["--balance", "sni", "--key", "path"], "name is the key"),
         (&["--balance", "sni", "--key", "source"], "name is the key"),
         (
-            &["--balance", "sni", "--retry-on", "503"],
-            "--retry-on does not go with --balance sni: no request is read",
+            &["--retry-on", "503", "--retries", "0"],
+            "--retry-on needs --retries above 0",
         ),
         (
-            &["--balance", "source", "--eject-5xx", "5"],
-            "--eject-5xx does not go with --balance source",
+            &["--balance", "sni", "--retry-on", "503"],
+            "--retry-on goes with --balance request: otherwise no reply is read",
+        ),
+        (
+            &["--balance", "connection", "--eject-5xx", "5"],
+            "--eject-5xx goes with --balance request",
         ),
         (
             &["--balance", "sni", "--data-port-admin", "local"],

@@ -37,6 +37,14 @@ pub struct EjectionRule {
 #[error("must be a number of errors in a row, a share such as 50%, or both: 5,50%")]
 pub struct ParseEjectionRuleError;
 
+impl EjectionRule {
+    /// Returns `true` if replies without an error count too.
+    #[must_use]
+    pub fn counts_all(self) -> bool {
+        self.percent.is_some()
+    }
+}
+
 impl FromStr for EjectionRule {
     type Err = ParseEjectionRuleError;
 
@@ -133,15 +141,18 @@ struct Ejection {
     time: Duration,
     /// Time of the next probe.
     next_probe: Instant,
-    /// `true` while a probe is under way. Replies to earlier requests are no probes.
-    probing: bool,
 }
 
 impl ErrorWatch {
-    /// Records a reply.
-    pub fn record(&mut self, rule: EjectionRule, is_error: bool, now: Instant) -> ErrorVerdict {
+    /// Records a reply. During an ejection only that to a probe counts.
+    pub fn record(
+        &mut self,
+        rule: EjectionRule,
+        (is_error, is_probe): (bool, bool),
+        now: Instant,
+    ) -> ErrorVerdict {
         if let Some(ejection) = &mut self.ejection {
-            if !std::mem::take(&mut ejection.probing) {
+            if !is_probe {
                 return ErrorVerdict::None;
             }
             if !is_error {
@@ -194,8 +205,12 @@ impl ErrorWatch {
         self.ejection = Some(Ejection {
             time: EJECTION,
             next_probe: now + EJECTION,
-            probing: false,
         });
+    }
+
+    /// Ends an ejection, if there is one, and forgets all replies.
+    pub fn clear(&mut self) {
+        *self = Self::default();
     }
 
     /// Records that the replica is not ejected, because too many are. Returns `true` the first time
@@ -217,14 +232,15 @@ impl ErrorWatch {
             .is_some_and(|ejection| now < ejection.next_probe)
     }
 
-    /// Records that the replica gets a request, which is a probe if it is ejected.
-    pub fn record_sent(&mut self, now: Instant) {
-        if let Some(ejection) = &mut self.ejection
-            && now >= ejection.next_probe
-        {
-            ejection.probing = true;
+    /// Records that the replica gets a request. Returns `true` if the request is a probe.
+    pub fn record_sent(&mut self, now: Instant) -> bool {
+        let due = self.ejection.as_mut();
+        let due = due.filter(|ejection| now >= ejection.next_probe);
+        let is_probe = due.is_some();
+        if let Some(ejection) = due {
             ejection.next_probe = now + PROBE_INTERVAL;
         }
+        is_probe
     }
 }
 
@@ -256,7 +272,7 @@ mod tests {
     #[test]
     fn errors_in_a_row_eject_and_one_good_reply_starts_again() {
         let (mut watch, now) = (ErrorWatch::default(), Instant::now());
-        let mut reply = |is_error| watch.record(rule("3"), is_error, now);
+        let mut reply = |is_error| watch.record(rule("3"), (is_error, false), now);
         let errors = [
             reply(true),
             reply(true),
@@ -273,7 +289,7 @@ mod tests {
         let (mut watch, begun) = (ErrorWatch::default(), Instant::now());
         let half = rule("50%");
         let mut reply = |second: u64, is_error| {
-            watch.record(half, is_error, begun + Duration::from_secs(second))
+            watch.record(half, (is_error, false), begun + Duration::from_secs(second))
         };
         for n in 0..MIN_REPLIES - 1 {
             assert_eq!(reply(0, n % 2 == 1), ErrorVerdict::None);
@@ -287,7 +303,7 @@ mod tests {
         // Fewer errors than good replies are below the share.
         let mut watch = ErrorWatch::default();
         for n in 0..41 {
-            let verdict = watch.record(half, n > 1 && n % 2 == 1, begun);
+            let verdict = watch.record(half, (n > 1 && n % 2 == 1, false), begun);
             assert_eq!(verdict, ErrorVerdict::None, "reply {n}");
         }
     }
@@ -298,16 +314,20 @@ mod tests {
         let rule = rule("1");
         watch.eject(begun);
         // Replies to requests from before the ejection decide nothing.
-        assert_eq!(watch.record(rule, false, begun), ErrorVerdict::None);
+        for is_error in [false, true] {
+            let verdict = watch.record(rule, (is_error, false), begun);
+            assert_eq!(verdict, ErrorVerdict::None);
+        }
         let almost = begun + EJECTION - Duration::from_nanos(1);
         assert!(watch.is_avoided(almost));
         let mut due = begun + EJECTION;
         let mut times = Vec::new();
         for _ in 0..7 {
             assert!(!watch.is_avoided(due));
-            watch.record_sent(due);
+            assert!(watch.record_sent(due));
             assert!(watch.is_avoided(due), "one probe is enough");
-            let ErrorVerdict::Prolonged(time) = watch.record(rule, true, due) else {
+            assert!(!watch.record_sent(due));
+            let ErrorVerdict::Prolonged(time) = watch.record(rule, (true, true), due) else {
                 panic!("not prolonged");
             };
             times.push(time.as_secs());
@@ -315,9 +335,13 @@ mod tests {
         }
         assert_eq!(times, [2, 4, 8, 16, 30, 30, 30]);
         // A probe without a reply is followed by another one.
-        watch.record_sent(due);
+        assert!(watch.record_sent(due));
         assert!(!watch.is_avoided(due + PROBE_INTERVAL));
-        assert_eq!(watch.record(rule, false, due), ErrorVerdict::Recovered);
+        assert_eq!(watch.record(rule, (false, false), due), ErrorVerdict::None);
+        assert_eq!(
+            watch.record(rule, (false, true), due),
+            ErrorVerdict::Recovered
+        );
         assert!(!watch.is_ejected());
     }
 
@@ -326,11 +350,11 @@ mod tests {
         let (mut watch, now) = (ErrorWatch::default(), Instant::now());
         let rule = rule("1");
         for _ in 0..2 {
-            watch.record(rule, true, now);
+            watch.record(rule, (true, false), now);
             assert!(watch.spare());
-            watch.record(rule, true, now);
+            watch.record(rule, (true, false), now);
             assert!(!watch.spare());
-            watch.record(rule, false, now);
+            watch.record(rule, (false, false), now);
         }
     }
 }

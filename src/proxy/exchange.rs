@@ -141,7 +141,7 @@ fn record_failure(
     (is_reused, repeatable): (bool, bool),
 ) -> Result<bool, RetryDenied> {
     if matches!(broken, ResponseError::Unwelcome) {
-        retry.record_status(worker, request, in_flight)?;
+        retry.record_status(request, in_flight);
         return Ok(false);
     }
     if matches!(broken, ResponseError::Lost) {

@@ -114,10 +114,10 @@ impl EvictableClients {
         self.idle.has_settled(now) || self.half_heads.has_settled(now)
     }
 
-    /// Tells the longest idle client to close; if none is idle, the one whose head has been
-    /// incomplete longest. Returns `false` if there is neither.
+    /// Tells the client to close whose head has been incomplete longest; if there is none, the
+    /// longest idle one. Returns `false` if there is neither.
     pub(super) fn evict_one(&self, now: Instant) -> bool {
-        self.idle.evict_longest(now) || self.half_heads.evict_longest(now)
+        self.half_heads.evict_longest(now) || self.idle.evict_longest(now)
     }
 }
 

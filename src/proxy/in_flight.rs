@@ -26,6 +26,8 @@ pub(super) struct InFlight {
     awaiting_reply: Cell<bool>,
     /// `true` while the request counts as slow.
     slow: Cell<bool>,
+    /// `true` if the request probes a replica that is ejected for its errors.
+    pub(super) is_probe: bool,
 }
 
 impl InFlight {
@@ -44,11 +46,13 @@ impl InFlight {
         counters.begin();
         counters.begin_waiting();
         let merge_due = upstream.record_choice(now);
+        let is_probe = upstream.errors.record_sent(now);
         let in_flight = Self {
             health_when_chosen: upstream.health.get(),
             reason,
             awaiting_reply: Cell::new(true),
             slow: Cell::new(false),
+            is_probe,
             upstream,
         };
         (in_flight, merge_due)

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::admission;
 use super::client::Client;
+use super::idle_clients::unless_evicted;
 use super::keep_alive::{AwaitedBytes, wait_for_bytes};
 use super::worker::Worker;
 use crate::wire::lazy_stream::LazyStream;
@@ -72,16 +73,21 @@ async fn receive(worker: &Worker, client: &mut Client) -> Result<Option<ProxyHea
     if !wait_for_bytes(worker, client, AwaitedBytes::ProxyHeader).await {
         return Ok(None);
     }
-    let due = Instant::now() + worker.settings.limits.head_timeout;
+    let mut place = worker.evictable.half_heads.place(Instant::now());
+    let due = place.since() + worker.settings.limits.head_timeout;
     loop {
         let parsed = proxy_header::parse(&client.inbox);
         if let Some(header) = parsed.map_err(|err| err.to_string())? {
             return Ok(Some(header));
         }
-        let more = client.stream.read_buf(&mut client.inbox);
+        let more = unless_evicted(&mut place, client.stream.read_buf(&mut client.inbox));
         match client.timer.run(Some(due), more).await {
-            Ok(Ok(0) | Err(_)) => return Err("it ended within its PROXY header".to_owned()),
-            Ok(Ok(_)) => {}
+            Ok(Some(Ok(0) | Err(_))) => return Err("it ended within its PROXY header".to_owned()),
+            Ok(None) => {
+                worker.port().evicted.add(1);
+                return Err("its PROXY header was incomplete for too long".to_owned());
+            }
+            Ok(Some(Ok(_))) => {}
             Err(_) => return Err("its PROXY header did not come in time".to_owned()),
         }
     }

@@ -78,14 +78,15 @@ impl Response<'_> {
     fn head_came(&self, status: u16) {
         let now = Instant::now();
         self.stats.reply_head(self.in_flight, status, now);
-        ejection::record_reply(self.worker, self.in_flight.upstream(), status, now);
+        ejection::record_reply(self.worker, self.in_flight, status, now);
     }
 
     /// Returns `true` if another replica is asked in place of passing a reply with this status on.
+    /// Then a retry is taken from the budget.
     fn is_unwelcome(&self, status: u16) -> bool {
         self.progress.status_leaves.get()
             && self.worker.settings.retry_on.contains(status)
-            && self.worker.allows_retry()
+            && self.worker.take_retry().is_ok()
     }
 
     /// Reads up to the final head and relays interim replies.

@@ -102,16 +102,7 @@ impl RetryState {
 
     /// Records a reply with a status of `--retry-on`, of which the client has seen nothing. The
     /// request is sent to another replica.
-    ///
-    /// # Errors
-    /// The reason why it is not.
-    pub(super) fn record_status(
-        &mut self,
-        worker: &Worker,
-        request: &mut ProxiedRequest,
-        in_flight: &InFlight,
-    ) -> Result<(), RetryDenied> {
-        worker.take_retry().map_err(RetryDenied::OverBudget)?;
+    pub(super) fn record_status(&mut self, request: &mut ProxiedRequest, in_flight: &InFlight) {
         let upstream = in_flight.upstream();
         // The replica has answered, so it is not among those that the request may have killed.
         self.attempted.lost.push(upstream.id);
@@ -120,7 +111,6 @@ impl RetryState {
         self.reroutes += 1;
         request.outgoing.rewind();
         upstream.counters().retried(Retry::Status);
-        Ok(())
     }
 
     /// Returns `true` if the request may be given to this replica. A third one is refused.

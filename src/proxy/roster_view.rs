@@ -9,6 +9,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::settings::{BalanceMode, ProxySettings};
+use tokio::time::Instant;
+
 use super::upstream::Upstream;
 use crate::load::LoadView;
 use crate::ring::Seat;
@@ -82,6 +84,23 @@ impl RosterView {
     fn publish_full(&self, load: &LoadView) {
         for (at, upstream) in self.upstreams.iter().enumerate() {
             upstream.publish_full(load.is_full(at));
+        }
+    }
+
+    /// Ends ejections after a change, so that at most half of the replicas that are up are avoided
+    /// for their errors.
+    pub(super) fn spare_half(&self, now: Instant) {
+        let up = self.upstreams.iter();
+        let up = up.filter(|upstream| upstream.accepts_requests());
+        let most = up.clone().count() / 2;
+        let avoided = up.filter(|upstream| upstream.errors.is_avoided(now));
+        for upstream in avoided.skip(most) {
+            upstream.errors.clear();
+            upstream.publish_ejected(false);
+            tracing::warn!(
+                "seat {} is not ejected any more, because half of the replicas are",
+                upstream.seat
+            );
         }
     }
 

@@ -143,6 +143,8 @@ async fn read_and_answer(worker: &Rc<Worker>, client: &mut Client) -> Dispositio
             if let Some(record) = &mut client.record {
                 record.refused(&client.inbox);
             }
+            // It counts as a request, and its own refusal says more than one for the rate.
+            let _ = rate_limit::take_request(worker, client);
             let failure = ErrorReply::new(refused.status, refused.why);
             let head_only = dispatch::is_to_head(&client.inbox);
             Box::pin(client.refuse(worker, &failure, head_only)).await

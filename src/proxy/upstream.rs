@@ -101,6 +101,11 @@ impl Upstream {
     pub(super) fn set_health(&self, health: Health, drained: bool) {
         let before = self.health.replace(health);
         self.drained.set(drained);
+        if before != Health::Up && health == Health::Up {
+            // Another process may answer there now.
+            self.errors.clear();
+            self.publish_ejected(false);
+        }
         if !self.may_serve() || self.counters.is_iterative() {
             self.clear();
         }
@@ -137,6 +142,9 @@ impl Upstream {
         let fit = |idle: &IdleConnection| idle.until > now && socket::is_idle_cached(&idle.stream);
         self.idle.borrow_mut().retain(fit);
         self.private.sweep();
+        if self.errors.is_ejected() {
+            self.publish_ejected(self.errors.is_avoided(now));
+        }
     }
 
     /// Takes a kept connection that meets `policy`.
@@ -215,7 +223,6 @@ impl Upstream {
     /// due to be read.
     pub(super) fn record_choice(&self, now: Instant) -> bool {
         self.chosen_at.set(now);
-        self.errors.record_sent(now);
         let mut load = self.load.borrow_mut();
         load.record_choice(self.index.get(), now.into_std())
     }
@@ -255,6 +262,11 @@ impl Upstream {
             "seat {} is slow (--slow-guard): its requests wait longer than those of other seats; its keys go to the next seat",
             self.seat
         );
+    }
+
+    /// Publishes whether this worker avoids the replica because of its errors.
+    pub(super) fn publish_ejected(&self, ejected: bool) {
+        self.counters().ejected.store(ejected, Ordering::Relaxed);
     }
 
     /// Publishes whether this worker found the replica at its bound.

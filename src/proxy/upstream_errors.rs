@@ -31,10 +31,18 @@ impl UpstreamErrors {
             .is_some_and(|watch| watch.is_avoided(now.into_std()))
     }
 
-    /// Records that the replica gets a request.
-    pub(super) fn record_sent(&self, now: Instant) {
+    /// Records that the replica gets a request. Returns `true` if the request is a probe.
+    pub(super) fn record_sent(&self, now: Instant) -> bool {
+        let mut watch = self.0.borrow_mut();
+        watch
+            .as_mut()
+            .is_some_and(|watch| watch.record_sent(now.into_std()))
+    }
+
+    /// Ends an ejection, if there is one, and forgets all replies.
+    pub(super) fn clear(&self) {
         if let Some(watch) = &mut *self.0.borrow_mut() {
-            watch.record_sent(now.into_std());
+            watch.clear();
         }
     }
 }

@@ -153,6 +153,7 @@ impl Worker {
             let view = RosterView::update(roster, Some(&before), self.index, settings, &self.load);
             let view = Rc::new(view);
             self.view.replace(Rc::clone(&view));
+            view.spare_half(Instant::now());
             view.upstreams
                 .iter()
                 .for_each(|upstream| upstream.reconsider());

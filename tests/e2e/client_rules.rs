@@ -179,14 +179,19 @@ fn a_request_above_the_rate_gets_429_and_the_connection_stays() {
     assert_eq!(client.reply().status(), 429);
     assert_eq!(client.expect_closed(), End::Fin);
     assert_eq!(backend.requests().len(), 3);
+    // A malformed request counts too, and its own refusal comes.
+    assert_eq!(
+        from(ONE, &program).ask("GET /a HTTP/1.1\r\n\r\n").status(),
+        400
+    );
     // The bucket belongs to the client, whatever its connection, and to no other client.
     assert_eq!(asked_from(ONE, &program), Some(429));
     assert_eq!(asked_from(OTHER, &program), Some(200));
-    assert_eq!(refusals(&program, "rate"), 5);
+    assert_eq!(refusals(&program, "rate"), 5, "those with 429");
     let entry = client_entry(&program, ONE);
     assert_eq!(
         (&entry["requests"], &entry["requests_refused"]),
-        (&3.into(), &5.into())
+        (&3.into(), &6.into())
     );
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::ring::with_id;
+use super::ring::{by_formula, with_id};
 use crate::support::{Backend, Client, Ringmaster, TEST_TIMEOUT, eventually, exchange};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -147,6 +147,69 @@ fn a_replica_is_ejected_after_its_errors_in_a_row_and_returns_by_a_probe() {
     program.expect_log("seat 1 answers without errors; its keys return");
     let answer = program.command(&format!("where {AT_SEAT_1}"));
     assert!(answer.contains("serves seat 1 S1\n"), "{answer}");
+}
+
+#[test]
+fn an_ejection_whose_time_is_over_is_no_reason_to_spare_another_replica() {
+    let fixture = Fixture::start(3, &[1, 2, 3], &["--eject-5xx", "2"]);
+    let mut client = fixture.program.client();
+    for _ in 0..2 {
+        assert_eq!(posted(&mut client), 503);
+    }
+    fixture
+        .program
+        .expect_log("seat 1 is ejected (--eject-5xx)");
+    // Its keys are not asked for, so no probe ends the ejection.
+    eventually(TEST_TIMEOUT, "the end of its time", || {
+        !fixture.program.command("stats").contains(" ejected ")
+    });
+    let at_seat_2 = (100_000..)
+        .find(|id| by_formula(3, *id) == 2)
+        .expect("an ID");
+    for _ in 0..2 {
+        let request = with_id(at_seat_2);
+        assert_eq!(client.ask(request).status(), 503);
+    }
+    fixture
+        .program
+        .expect_log("seat 2 is ejected (--eject-5xx)");
+}
+
+#[test]
+fn good_replies_count_in_the_share_of_errors() {
+    let fixture = Fixture::start(2, &[1], &["--eject-5xx", "50%"]);
+    let mut client = fixture.program.client();
+    fixture.is_busy.store(false, Ordering::SeqCst);
+    let at_seat_1 = (100_000..)
+        .find(|id| by_formula(2, *id) == 1)
+        .expect("an ID");
+    for _ in 0..100 {
+        assert_eq!(client.ask(with_id(at_seat_1)).status(), 200);
+    }
+    fixture.is_busy.store(true, Ordering::SeqCst);
+    for _ in 0..30 {
+        assert_eq!(client.ask(with_id(at_seat_1)).status(), 503);
+    }
+    let log = fixture.program.log();
+    assert!(!log.contains("ejected"), "{log}");
+}
+
+#[test]
+fn a_status_beyond_the_retry_budget_is_passed_on_and_counted() {
+    let fixture = Fixture::start(3, &[1], &["--retry-on", "503"]);
+    let mut client = fixture.program.client();
+    let replies: Vec<u16> = (0..14)
+        .map(|_| client.ask(with_id(AT_SEAT_1)).status())
+        .collect();
+    // Ten retries are always allowed in 10 s.
+    assert_eq!(replies[..10], [200; 10]);
+    assert_eq!(replies[13], 503);
+    let metrics = fixture.metrics();
+    assert!(
+        !metrics.contains("ringmaster_retries_denied_total 0\n"),
+        "{metrics}"
+    );
+    fixture.program.expect_log("the retry budget is spent");
 }
 
 #[test]

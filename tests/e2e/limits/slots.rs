@@ -108,26 +108,39 @@ fn a_client_that_is_served_never_makes_room() {
 
 #[test]
 fn the_oldest_half_sent_head_makes_room_even_if_it_goes_on() {
-    for workers in ["1", "2"] {
+    let begun = "GET / HTTP/1.1\r\nHost: a\r\nx: ";
+    let header = "PROXY TCP4 192.0.2.7 192.0.2.8 1 2";
+    let from_proxies = ["--accept-proxy", "127.0.0.1"];
+    for (workers, begun, more) in [
+        ("1", begun, &[][..]),
+        ("2", begun, &[]),
+        ("2", header, &from_proxies),
+    ] {
         let backend = Backend::answering(OK);
         let limits = ["--head-timeout", "1h", "--max-connections", "8"];
-        let args = [&limits[..], &["--workers", workers]].concat();
+        let args = [&limits[..], &["--workers", workers], more].concat();
         let program = Ringmaster::before(backend.addr, &args);
-        let begun = "GET / HTTP/1.1\r\nHost: a\r\nx: ";
+        let newcomer = || match more {
+            [] => program.client_after(GET),
+            _ => program.client_after(format!("{header}\r\n{GET}")),
+        };
         let mut halves: Vec<Client> = (0..8).map(|_| program.client_after(begun)).collect();
         eventually(TEST_TIMEOUT, "all slots are taken", || {
             connections(&program, "open") == 8
         });
-        let mut newcomer = program.client_after(GET);
+        let mut newcomer = newcomer();
         eventually(TEST_TIMEOUT, "the newcomer is served", || {
             // They go on byte by byte, which makes none of them younger.
             for half in &mut halves {
-                half.send_if_open("y");
+                half.send_if_open(if more.is_empty() { "y" } else { "1" });
             }
             newcomer.has_bytes_within(Duration::from_millis(20))
         });
         assert_eq!(newcomer.reply().text(), "ok");
         assert_eq!(connections(&program, "evicted"), 1);
+        if !more.is_empty() {
+            continue;
+        }
         // A head that is young or complete in time is served as ever.
         let mut served = 0;
         for half in &mut halves {
