@@ -289,10 +289,10 @@ mod tests {
         let table = ClientTable::default();
         let nth = |n: u32| IpAddr::from(n.to_be_bytes());
         let held: Vec<_> = (0..1_000).map(|n| table.admit(nth(n), None)).collect();
-        for n in 1_000..4 * (SHARDS * CLIENTS_PER_SHARD) as u32 {
+        let bound = SHARDS * CLIENTS_PER_SHARD;
+        for n in 1_000..u32::try_from(4 * bound).unwrap() {
             let _closed_at_once = table.admit(nth(n), None).unwrap();
         }
-        let bound = SHARDS * CLIENTS_PER_SHARD;
         assert!(table.len() <= bound + SHARDS, "{}", table.len());
         for n in 0..1_000 {
             let second = table.admit(nth(n), Some(1));

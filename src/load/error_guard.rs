@@ -184,7 +184,8 @@ impl ErrorWatch {
     fn count(&mut self, is_error: bool, now: Instant) -> (u32, u32) {
         let begun = *self.begun.get_or_insert(now);
         let second = now.saturating_duration_since(begun).as_secs();
-        let slice = &mut self.window[(second % WINDOW_SECONDS as u64) as usize];
+        let place = usize::try_from(second).unwrap_or_default() % WINDOW_SECONDS;
+        let slice = &mut self.window[place];
         if slice.second != second {
             *slice = WindowSlice {
                 second,

@@ -215,19 +215,17 @@ impl Drop for IdlePlace<'_> {
 }
 
 /// Waits for the next bytes of a client. `None` means that it was evicted.
-pub(super) fn unless_evicted<R>(
+pub(super) async fn unless_evicted<R>(
     place: &mut IdlePlace<'_>,
     read: impl Future<Output = R>,
-) -> impl Future<Output = Option<R>> {
-    async move {
-        let mut read = pin!(read);
-        poll_fn(|cx| match read.as_mut().poll(cx) {
-            Poll::Ready(read) => Poll::Ready(Some(read)),
-            Poll::Pending if place.wait(cx) => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        })
-        .await
-    }
+) -> Option<R> {
+    let mut read = pin!(read);
+    poll_fn(|cx| match read.as_mut().poll(cx) {
+        Poll::Ready(read) => Poll::Ready(Some(read)),
+        Poll::Pending if place.wait(cx) => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
 }
 
 #[cfg(test)]
