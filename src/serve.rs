@@ -75,6 +75,7 @@ pub(crate) fn serve(
         fixed.lookups.own_ports = startup::own_ports(listen, control);
     }
     apply_handover(taken.as_mut(), &mut settings)?;
+    startup::prepare_state_file(&settings.replicas)?;
     // Last of the steps that fail because of a user's mistake: it takes the fleet's lock in the
     // engine.
     let survey = discover(&runtime, &mut signals, settings)?;

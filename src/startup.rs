@@ -112,8 +112,12 @@ fn fleet_replicas(config: &Config) -> anyhow::Result<fleet::ReplicaSettings> {
                 }
             }
             let flags = BackendSeat::in_first_seats(&fixed.backends);
+            let backends = match &fixed.state {
+                Some(path) => saved_backends(path, &flags, &own_ports)?,
+                None => flags.clone(),
+            };
             fleet::ReplicaSettings::Fixed(fleet::FixedSettings {
-                backends: saved_backends(fixed.state.as_deref(), &flags)?,
+                backends,
                 flags,
                 state: fixed.state.clone(),
                 lookups: fleet::LookupSettings {
@@ -131,23 +135,48 @@ pub(crate) fn own_ports(listen: SocketAddr, control: SocketAddr) -> fleet::OwnPo
 }
 
 /// Returns the backends of the state file, or those of the flags without one.
-fn saved_backends(state: Option<&Path>, flags: &[BackendSeat]) -> anyhow::Result<Vec<BackendSeat>> {
-    let Some(path) = state else {
+///
+/// # Errors
+/// The file cannot be read, is malformed, or has a backend at a port of ours, whose requests would
+/// go round for ever.
+fn saved_backends(
+    path: &Path,
+    flags: &[BackendSeat],
+    own_ports: &fleet::OwnPorts,
+) -> anyhow::Result<Vec<BackendSeat>> {
+    let saved = fleet::read_state_file(path).map_err(|err| anyhow!("--state {err}"))?;
+    let Some(saved) = saved else {
         return Ok(flags.to_vec());
     };
-    let saved = fleet::read_state_file(path).map_err(|err| anyhow!("--state {err}"))?;
-    Ok(match saved {
-        None => flags.to_vec(),
-        Some(saved) => {
-            let (path, n) = (path.display(), saved.len());
-            if saved == flags {
-                tracing::info!("the {n} backends of --state {path} are those of the flags");
-            } else {
-                tracing::info!("{n} backends are read from --state {path}; --backend is ignored");
-            }
-            saved
+    for BackendSeat { name, addr, .. } in &saved {
+        if let Some(port) = own_ports.reached_by_backend(addr) {
+            bail!(
+                "--state {}: {name}={addr} is our own port ({port})",
+                path.display()
+            );
         }
-    })
+    }
+    if saved != flags {
+        let path = path.display();
+        tracing::info!("the backends are read from --state {path}; --backend is ignored");
+    }
+    Ok(saved)
+}
+
+/// Writes the state file of fixed backends again, or tries whether it could be written, so that no
+/// order fails for that later.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) fn prepare_state_file(replicas: &fleet::ReplicaSettings) -> anyhow::Result<()> {
+    if let fleet::ReplicaSettings::Fixed(fixed) = replicas
+        && let Some(path) = &fixed.state
+    {
+        let is_changed = fixed.backends != fixed.flags;
+        fleet::prepare_state_file(path, &fixed.backends, is_changed)
+            .map_err(|err| anyhow!("--state {err}"))?;
+    }
+    Ok(())
 }
 
 /// Listens on `addr`, which `flag` configures, on a socket of its own.

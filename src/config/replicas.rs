@@ -67,7 +67,7 @@ pub struct ReplicaArgs {
     #[arg(
         long,
         env = "RINGMASTER_ENGINE",
-        help = "Engine that starts replicas [default: process, or fixed with --backend]"
+        help = "Engine that starts replicas [default: process, or fixed with --backend or --state]"
     )]
     pub engine: Option<EngineKind>,
     #[arg(
@@ -145,10 +145,11 @@ impl ReplicaArgs {
 
     /// Checks the combination of the flags.
     pub(super) fn check(&self, stop_timeout: Duration) -> Result<ReplicaSource, String> {
-        let engine = self.engine.unwrap_or(if self.fixed.backends.is_empty() {
-            EngineKind::Process
-        } else {
+        let is_fixed = !self.fixed.backends.is_empty() || self.fixed.state.is_some();
+        let engine = self.engine.unwrap_or(if is_fixed {
             EngineKind::Fixed
+        } else {
+            EngineKind::Process
         });
         if engine != EngineKind::Docker
             && let Some(flag) = self.containers.given()

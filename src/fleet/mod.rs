@@ -45,4 +45,4 @@ pub use settings::{
     FixedSettings, FleetSettings, HeartbeatSettings, Inherited, ReplicaSettings, bundled_replica,
 };
 pub use start::{THREAD_NAME, start};
-pub use state_file::read_state_file;
+pub use state_file::{prepare_state_file, read_state_file};

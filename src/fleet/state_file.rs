@@ -114,10 +114,13 @@ impl<'de> Visitor<'de> for NextLine<'_> {
 /// The path and a phrase: the file cannot be read, is too large, or is malformed at a line.
 pub fn read_state_file(path: &Path) -> Result<Option<Vec<BackendSeat>>, String> {
     let fail = |why: &dyn fmt::Display| format!("{}: {why}", path.display());
-    let file = match File::open(path) {
+    // To open a named pipe would wait for a writer.
+    match std::fs::metadata(path) {
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(|err| fail(&err))?,
-    };
+        Ok(meta) if !meta.is_file() => return Err(fail(&"is not a regular file")),
+        _ => {}
+    }
+    let file = File::open(path).map_err(|err| fail(&err))?;
     let mut text = Vec::new();
     let read = file.take(MAX_SIZE + 1).read_to_end(&mut text);
     read.map_err(|err| fail(&err))?;
@@ -126,6 +129,31 @@ pub fn read_state_file(path: &Path) -> Result<Option<Vec<BackendSeat>>, String> 
     }
     let content: Content = serde_json::from_slice(&text).map_err(|err| fail(&err))?;
     Ok(Some(content.backends))
+}
+
+/// Replaces a state file that is there, or is needed because the flags would give other backends.
+/// Otherwise tries whether a file could be written beside it.
+///
+/// # Errors
+/// The path and a phrase.
+pub fn prepare_state_file(
+    path: &Path,
+    backends: &[BackendSeat],
+    is_needed: bool,
+) -> Result<(), String> {
+    if is_needed || path.exists() {
+        return write_state_file(path, backends);
+    }
+    let temporary = temporary(path);
+    let created = File::create(&temporary).and_then(|_| std::fs::remove_file(&temporary));
+    created.map_err(|err| format!("{}: {err}", path.display()))
+}
+
+/// Returns the path at which a new file is written before it takes the place of the old one.
+fn temporary(path: &Path) -> OsString {
+    let mut temporary: OsString = path.as_os_str().to_owned();
+    temporary.push(format!(".{}", std::process::id()));
+    temporary
 }
 
 /// Replaces a state file. The new one is on disk when this returns: the file and its folder are
@@ -137,8 +165,7 @@ pub(super) fn write_state_file(path: &Path, backends: &[BackendSeat]) -> Result<
     let fail = |err: io::Error| format!("{}: {err}", path.display());
     let lines: Vec<String> = backends.iter().map(to_line).collect();
     let text = format!("{{\"backends\": [\n{}\n]}}\n", lines.join(",\n"));
-    let mut temporary: OsString = path.as_os_str().to_owned();
-    temporary.push(format!(".{}", std::process::id()));
+    let temporary = temporary(path);
     let written = write_and_rename(&temporary, path, text.as_bytes());
     if written.is_err() {
         // Half a file is of no use; it may not exist.

@@ -99,7 +99,7 @@ fn a_malformed_file_is_refused_with_its_line() {
     assert!(
         read_state_file(&folder)
             .unwrap_err()
-            .contains("Is a directory")
+            .contains("is not a regular file")
     );
     std::fs::remove_dir_all(folder).unwrap();
 }

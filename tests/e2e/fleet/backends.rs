@@ -244,12 +244,12 @@ fn a_state_file_keeps_changes_over_a_crash() {
 
     let mut program = Ringmaster::start(&[&a, &b, &path]);
     program.expect_log(&format!(
-        "2 backends are read from --state {}; --backend is ignored",
+        "the backends are read from --state {}; --backend is ignored",
         state.display()
     ));
     assert_eq!(shown(&program), kept);
     // The file alone is enough.
-    let again = program.taken_over(&["--engine=fixed", &path]);
+    let again = program.taken_over(&[&path]);
     assert!(program.wait().success());
     assert_eq!(shown(&again), kept);
     assert!(again.stop().success());
@@ -280,7 +280,9 @@ fn a_state_file_that_cannot_be_written_is_the_error_of_the_order() {
     );
     let folder = fresh_path("folder");
     let path = format!("--state={}/state.json", folder.display());
+    std::fs::create_dir(&folder).expect("a folder");
     let program = Ringmaster::start(&[&format!("--backend=a={}", one.addr), &path]);
+    std::fs::remove_dir(&folder).expect("the folder");
     let before = shown(&program);
     let add = format!("add b {}", two.addr);
     let answer = program.command(&add);
@@ -295,4 +297,41 @@ fn a_state_file_that_cannot_be_written_is_the_error_of_the_order() {
     let text = std::fs::read_to_string(folder.join("state.json")).expect("a file");
     assert_eq!(text.lines().count(), 4, "{text}");
     std::fs::remove_dir_all(&folder).expect("the folder");
+}
+
+#[test]
+fn a_state_file_of_no_use_is_an_error_at_the_start() {
+    let own = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let own = own.local_addr().expect("an address");
+    let file = fresh_path("state");
+    let line = format!("{{\"seat\":1,\"name\":\"a\",\"address\":\"{own}\"}}");
+    std::fs::write(&file, format!("{{\"backends\": [\n{line}\n]}}")).expect("a file");
+    let pipe = fresh_path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    // The last one is found with the ports open, so they must be free.
+    let (own, any) = (own.to_string(), "127.0.0.1:0".to_owned());
+    for (listen, state, sentence) in [
+        (
+            &own,
+            file.display().to_string(),
+            "is our own port (--listen",
+        ),
+        (&own, pipe.display().to_string(), "is not a regular file"),
+        (
+            &any,
+            "/nonexistent/state".to_owned(),
+            "/nonexistent/state: No such file or directory",
+        ),
+    ] {
+        let listen = format!("--listen={listen}");
+        let state = format!("--state={state}");
+        let args = ["serve", &listen, "--control=127.0.0.1:0", &state];
+        let output = run_to_end(&args);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(errors.contains(sentence), "{errors}");
+        assert_eq!(output.status.code(), Some(1));
+    }
+    std::fs::remove_file(&file).expect("the file");
+    std::fs::remove_file(&pipe).expect("the pipe");
 }
