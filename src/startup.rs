@@ -75,7 +75,7 @@ pub(crate) fn limit_descriptors(limits: &mut ProxyLimits, workers: usize) -> any
 /// Builds the fleet's settings.
 ///
 /// # Errors
-/// When a backend is our own port, or the path of the bundled replica is unknown.
+/// A backend is our own port, or the path of the bundled replica is unknown.
 pub(crate) fn fleet_settings(
     config: &Config,
     ledger: CounterRegistry,

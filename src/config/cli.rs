@@ -123,8 +123,8 @@ pub enum CliCommand {
     Serve(Box<ServeArgs>),
     /// Check the flags of `serve` and its configuration file, without opening a port
     ///
-    /// It takes the flags and variables of `serve`, and also reads the file of `--state`. Ports,
-    /// names of backends, images and files that are written are not tried.
+    /// Takes the flags and variables of `serve`, and also reads the file of `--state`. Opens no
+    /// port, looks up no name or image, and writes no file.
     ///
     /// Exit codes:
     ///   0  `serve` would start with these settings

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use super::command::program;
 use super::docker::import;
 use super::netns::{RemoteHost, ip};
 use super::process::{TICK, is_gone, signal};
-use super::program::program;
 use super::{ContainerImage, Ringmaster, Signal, TEST_TIMEOUT, end_of, eventually};
 
 /// Fleet label of the balancer.

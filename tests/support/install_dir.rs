@@ -9,8 +9,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::command::program_at;
 use super::process::fresh_path;
-use super::program::program_at;
 
 /// A folder with both; it goes with its value.
 #[derive(Debug)]

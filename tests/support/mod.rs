@@ -8,6 +8,7 @@ mod backend;
 mod client;
 #[path = "../../src/wire/client_hello/tests/sample.rs"]
 pub(crate) mod client_hello;
+mod command;
 mod docker;
 mod dockerd;
 mod engine;
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use backend::{Backend, Conversation};
 pub(crate) use client::{Client, End, exchange};
+pub(crate) use command::{end_of, program, run_to_end, under};
 pub(crate) use docker::{ContainerImage, Docker, binary, docker, faulty_image, inspect};
 pub(crate) use dockerd::Dockerd;
 pub(crate) use engine::{Container, FakeDocker, FaultMode};
@@ -39,7 +41,7 @@ pub(crate) use pattern::{assert_same, pattern};
 pub(crate) use process::{
     cpu_time, descriptors, fresh_path, is_gone, kilobytes, signal, stands_still, variable,
 };
-pub(crate) use program::{Ringmaster, end_of, program, run_to_end, under};
+pub(crate) use program::Ringmaster;
 pub(crate) use remote_peer::{own_address, reachable_by_remote_peers};
 pub(crate) use rustix::process::Signal;
 

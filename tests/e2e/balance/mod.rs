@@ -8,7 +8,7 @@ use crate::support::{Backend, Ringmaster};
 
 mod connection;
 mod metrics;
-mod send_proxy;
+pub(super) mod send_proxy;
 mod sni;
 mod source;
 mod stop;

@@ -1,6 +1,6 @@
 //! `--send-proxy`: a PROXY header in front of each connection to a replica, heartbeats included.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{before, recording};
 use crate::support::client_hello::{message, records};
@@ -16,6 +16,16 @@ fn header(version: &str, port: u16, program: &Ringmaster) -> Vec<u8> {
     }
     let fixed = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\x7f\x00\x00\x05\x7f\x00\x00\x01";
     [&fixed[..], &port.to_be_bytes(), &to.to_be_bytes()].concat()
+}
+
+/// A balancer that sends headers of this version to one server with heartbeats, which has answered.
+pub(in crate::e2e) fn sending(server: SocketAddr, version: &str, more: &[&str]) -> Ringmaster {
+    let backend = format!("--backend=S1={server}");
+    let header = format!("--send-proxy={version}");
+    let flags = [&backend, "--balance=source", &header];
+    let program = Ringmaster::start(&[&flags[..], more].concat());
+    program.event("joined", 1);
+    program
 }
 
 #[test]
@@ -77,17 +87,7 @@ fn heartbeats_begin_with_a_header_of_the_balancers_own() {
                 conversation.wire.write(reply)?;
             }
         });
-        let list = format!("S1={}", backend.addr);
-        let args = [
-            "--backend",
-            &list,
-            "--balance",
-            "source",
-            "--send-proxy",
-            version,
-        ];
-        let program = Ringmaster::start(&args);
-        program.event("joined", 1);
+        let program = sending(backend.addr, version, &[]);
         // A held connection has a single header.
         eventually(TEST_TIMEOUT, "heartbeats on held connections", || {
             backend.requests().len() > backend.connections() + 2
@@ -98,17 +98,7 @@ fn heartbeats_begin_with_a_header_of_the_balancers_own() {
         assert_eq!(program.rep(), ["S1"]);
         // A heartbeat that is only a connection has one too.
         let (backend, receiver) = recording("");
-        let list = format!("S1={}", backend.addr);
-        let args = [
-            "--backend",
-            &list,
-            "--balance",
-            "source",
-            "--send-proxy",
-            version,
-        ];
-        let program = Ringmaster::start(&[&args[..], &["--heartbeat-path", "tcp"]].concat());
-        program.event("joined", 1);
+        let _program = sending(backend.addr, version, &["--heartbeat-path", "tcp"]);
         let seen = receiver.recv_timeout(TEST_TIMEOUT).expect("a connection");
         assert_eq!(seen, header, "{version}");
     }

@@ -16,6 +16,7 @@ mod saved_requests;
 mod scale;
 mod standbys;
 mod start;
+mod state_file;
 mod stderr;
 mod stop;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{GET, OK, gated};
+use crate::support::client_hello::{message, records};
 use crate::support::{Backend, Client, End, Ringmaster, TEST_TIMEOUT, eventually};
 
 /// Returns a figure of `stats` about client connections.
@@ -108,39 +109,26 @@ fn a_client_that_is_served_never_makes_room() {
 
 #[test]
 fn the_oldest_half_sent_head_makes_room_even_if_it_goes_on() {
-    let begun = "GET / HTTP/1.1\r\nHost: a\r\nx: ";
-    let header = "PROXY TCP4 192.0.2.7 192.0.2.8 1 2";
-    let from_proxies = ["--accept-proxy", "127.0.0.1"];
-    for (workers, begun, more) in [
-        ("1", begun, &[][..]),
-        ("2", begun, &[]),
-        ("2", header, &from_proxies),
-    ] {
+    for workers in ["1", "2"] {
         let backend = Backend::answering(OK);
         let limits = ["--head-timeout", "1h", "--max-connections", "8"];
-        let args = [&limits[..], &["--workers", workers], more].concat();
+        let args = [&limits[..], &["--workers", workers]].concat();
         let program = Ringmaster::before(backend.addr, &args);
-        let newcomer = || match more {
-            [] => program.client_after(GET),
-            _ => program.client_after(format!("{header}\r\n{GET}")),
-        };
+        let begun = "GET / HTTP/1.1\r\nHost: a\r\nx: ";
         let mut halves: Vec<Client> = (0..8).map(|_| program.client_after(begun)).collect();
         eventually(TEST_TIMEOUT, "all slots are taken", || {
             connections(&program, "open") == 8
         });
-        let mut newcomer = newcomer();
+        let mut newcomer = program.client_after(GET);
         eventually(TEST_TIMEOUT, "the newcomer is served", || {
             // They go on byte by byte, which makes none of them younger.
             for half in &mut halves {
-                half.send_if_open(if more.is_empty() { "y" } else { "1" });
+                half.send_if_open("y");
             }
             newcomer.has_bytes_within(Duration::from_millis(20))
         });
         assert_eq!(newcomer.reply().text(), "ok");
         assert_eq!(connections(&program, "evicted"), 1);
-        if !more.is_empty() {
-            continue;
-        }
         // A head that is young or complete in time is served as ever.
         let mut served = 0;
         for half in &mut halves {
@@ -148,6 +136,31 @@ fn the_oldest_half_sent_head_makes_room_even_if_it_goes_on() {
             served += usize::from(half.try_reply(false).is_ok());
         }
         assert_eq!(served, 7);
+    }
+}
+
+#[test]
+fn a_half_sent_proxy_header_or_client_hello_makes_room_too() {
+    let hello = records(&message(&[]), 16_384);
+    let named = format!("PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n{GET}");
+    for (flags, whole) in [
+        (["--accept-proxy", "127.0.0.1"], named.as_bytes()),
+        (["--balance", "sni"], &hello),
+    ] {
+        let backend = Backend::scripted(|mut conversation| {
+            conversation.wire.take(1)?;
+            conversation.wire.write(OK)
+        });
+        let limits = ["--head-timeout", "1h", "--max-connections", "8"];
+        let program = Ringmaster::before(backend.addr, &[&limits[..], &flags].concat());
+        let half = &whole[..20];
+        let _halves: Vec<Client> = (0..8).map(|_| program.client_after(half)).collect();
+        eventually(TEST_TIMEOUT, "all slots are taken", || {
+            connections(&program, "open") == 8
+        });
+        let mut newcomer = program.client_after(whole);
+        assert_eq!(newcomer.reply().text(), "ok", "{flags:?}");
+        assert_eq!(connections(&program, "evicted"), 1, "{flags:?}");
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
 use super::{Service, is_here};
+use crate::e2e::balance::send_proxy::sending;
 use crate::support::{Backend, Client, Ringmaster};
 
 /// HAProxy that relays TCP to `behind`.
@@ -72,18 +73,8 @@ fn haproxy_and_nginx_behind_the_balancer_see_the_client() {
     });
     for (service, name) in [(&haproxy, "haproxy"), (&nginx, "nginx")] {
         for version in ["v1", "v2"] {
-            let list = format!("S1={}", service.addr);
-            let args = [
-                "--backend",
-                &list,
-                "--balance",
-                "source",
-                "--send-proxy",
-                version,
-            ];
-            let program = Ringmaster::start(&args);
             // Both answer heartbeats, whose headers name no client.
-            program.event("joined", 1);
+            let program = sending(service.addr, version, &[]);
             let neighbour = Ipv4Addr::new(127, 99, 1, 2);
             let mut client = Client::connect_from(neighbour, program.listen);
             let named = format!("127.99.1.2:{}", client.local_port());

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::command::program;
 use super::process::{fresh_path, signal};
-use super::program::program;
 use super::{Ringmaster, Signal};
 
 /// A container.
