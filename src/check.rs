@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 
-use crate::config::{self, Config, ReplicaSource, ServeArgs};
+use crate::config::{self, Config, ServeArgs};
+use crate::fleet::{FleetSettings, ReplicaSettings};
 use crate::ring::Seat;
 use crate::settings::Settings;
 use crate::startup;
@@ -17,12 +18,7 @@ use crate::stats::CounterRegistry;
 /// A sentence for the user.
 pub(crate) fn run(args: ServeArgs, settings: &Settings) -> Result<(), String> {
     check(args, settings)?;
-    for sentence in settings
-        .warnings
-        .iter()
-        .cloned()
-        .chain(config::unknown_variables())
-    {
+    for sentence in config::warnings(settings) {
         // The exit code matters more than a closed stderr.
         let _ = writeln!(io::stderr(), "warning: {sentence}");
     }
@@ -42,22 +38,24 @@ pub(crate) fn run(args: ServeArgs, settings: &Settings) -> Result<(), String> {
 /// A sentence for the user, with the source of each value that it names.
 pub(crate) fn check(args: ServeArgs, settings: &Settings) -> Result<Config, String> {
     let config = args.check().map_err(|err| settings.name_in(&err))?;
-    let resolved = startup::fleet_settings(&config, CounterRegistry::default());
-    resolved.map_err(|err| settings.name_in(&format!("{err:#}")))?;
-    check_ring(&config).map_err(|err| settings.name_in(&err))?;
+    let fleet = startup::fleet_settings(&config, CounterRegistry::default());
+    let fleet = fleet.map_err(|err| settings.name_in(&format!("{err:#}")))?;
+    check_ring(&fleet).map_err(|err| settings.name_in(&err))?;
     Ok(config)
 }
 
-/// Builds the ring for the first seats.
-fn check_ring(config: &Config) -> Result<(), String> {
-    let count = match &config.replicas {
-        ReplicaSource::Process(processes) => processes.count,
-        ReplicaSource::Docker(containers) => containers.count,
-        ReplicaSource::Fixed(fixed) => fixed.backends.len(),
+/// Builds the ring for the first seats, or for those of the state file.
+fn check_ring(fleet: &FleetSettings) -> Result<(), String> {
+    let first = |count: usize| {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        (1..=count).map(Seat).collect()
     };
-    let count = u32::try_from(count).unwrap_or(u32::MAX);
-    let seats: BTreeSet<Seat> = (1..=count).map(Seat).collect();
-    let built = config.ring.build(&seats);
-    built.map_err(|err| format!("--ring {}: {err}", config.ring))?;
+    let seats: BTreeSet<Seat> = match &fleet.replicas {
+        ReplicaSettings::Process { wanted, .. } => first(wanted.count),
+        ReplicaSettings::Docker(containers) => first(containers.count),
+        ReplicaSettings::Fixed(fixed) => fixed.backends.iter().map(|it| it.seat).collect(),
+    };
+    let built = fleet.ring.build(&seats);
+    built.map_err(|err| format!("--ring {}: {err}", fleet.ring))?;
     Ok(())
 }

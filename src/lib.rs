@@ -54,6 +54,7 @@ mod supervisor;
 mod takeover;
 mod terminal;
 pub mod token_bucket;
+mod whole_file;
 pub mod wire;
 
 use std::process::ExitCode;
@@ -86,12 +87,7 @@ pub fn run() -> ExitCode {
         Err(sentence) => return usage_error(&settings.name_in(&sentence)),
     };
     let logging = logging::start(config.log_format, config.log_level);
-    for sentence in settings
-        .warnings
-        .iter()
-        .cloned()
-        .chain(config::unknown_variables())
-    {
+    for sentence in config::warnings(&settings) {
         tracing::warn!("{sentence}");
     }
     let (alarm, alarms) = mpsc::unbounded_channel();

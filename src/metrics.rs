@@ -65,8 +65,8 @@ pub struct WorkerCounters {
     /// Times that the worker began to avoid the replica for its errors.
     pub ejections: Counter,
     retries: [Counter; Retry::ALL.len()],
-    /// Requests that another replica served, because this one was not up, or had refused or lost
-    /// them.
+    /// Requests that another replica served, because this one was not up, had refused or lost them,
+    /// or gave a status of `--retry-on`.
     pub saved: Counter,
     slow_requests: AtomicU64,
     /// Requests whose home is another replica, on a connection that the client has authenticated.

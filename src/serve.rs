@@ -150,8 +150,8 @@ impl Parts {
             let known = (config.start_timeout, &config.replicas);
             fleet = ready_or_left(runtime, fleet, &mut self.signals, taken, known)?;
         }
-        let served = (addresses, config.workers);
-        let (reload, reloads) = supervisor::Reload::new(self.baseline, served);
+        let sockets = supervisor::Sockets::new(addresses, config.workers);
+        let (reload, reloads) = supervisor::Reload::new(self.baseline, sockets);
         let known = ControlDeps {
             settings,
             reloads,

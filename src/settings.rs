@@ -144,7 +144,7 @@ impl Setting {
     }
 
     /// Sets the value that counts, whatever was configured.
-    pub fn set_effective(&mut self, value: String) {
+    fn set_effective(&mut self, value: String) {
         self.effective = (self.values != [value.as_str()]).then_some(value);
     }
 
@@ -235,10 +235,7 @@ impl Settings {
             if let Origin::Variable(variable) = &setting.origin {
                 named = replace_word(&named, &flag, variable);
             } else if let Some(place) = setting.place_in(sentence) {
-                let whole = format!("({flag})");
-                if named.contains(&whole) {
-                    named = named.replace(&whole, &format!("({place})"));
-                }
+                named = named.replace(&format!("({flag})"), &format!("({place})"));
                 let short = replace_word(&named, &flag, &setting.name);
                 if short != named {
                     places += &format!(" ({place})");

@@ -1,7 +1,6 @@
 //! Steps taken once at the start: the descriptor limit, the fleet's settings, the listening
 //! sockets, the line with the addresses, and the ready file.
 
-use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -14,6 +13,7 @@ use crate::orders::BackendSeat;
 use crate::proxy::ProxyLimits;
 use crate::stats::CounterRegistry;
 use crate::terminal;
+use crate::whole_file;
 use crate::wire::port_owner::{ListeningProcess, listening_process};
 use crate::wire::socket::{self, PortSharing};
 
@@ -156,11 +156,22 @@ fn saved_backends(
             );
         }
     }
-    if saved != flags {
-        let path = path.display();
-        tracing::info!("the backends are read from --state {path}; --backend is ignored");
-    }
     Ok(saved)
+}
+
+/// Logs that the backends are those of the state file, and not those of the flags.
+pub(crate) fn log_state_file(replicas: &fleet::ReplicaSettings) {
+    if let fleet::ReplicaSettings::Fixed(fixed) = replicas
+        && let Some(path) = &fixed.state
+        && fixed.backends != fixed.flags
+    {
+        let path = path.display();
+        let ignored = match fixed.flags.is_empty() {
+            true => "",
+            false => "; --backend is ignored",
+        };
+        tracing::info!("the backends are read from --state {path}{ignored}");
+    }
 }
 
 /// Writes the state file of fixed backends again, or tries whether it could be written, so that no
@@ -257,20 +268,8 @@ fn replica_noun(count: usize) -> &'static str {
 /// When the file cannot be written. Found only after all replicas answered, the error would end a
 /// service that already works.
 pub(crate) fn check_ready_file_writable(path: &Path) -> anyhow::Result<()> {
-    let temporary = temp_path(path);
-    let tried = if path.is_dir() {
-        Err(io::ErrorKind::IsADirectory.into())
-    } else {
-        std::fs::write(&temporary, "").and_then(|()| std::fs::remove_file(&temporary))
-    };
+    let tried = whole_file::try_replacing(path);
     tried.with_context(|| format!("--ready-file {}", path.display()))
-}
-
-/// Name under which the file is written before it is renamed.
-fn temp_path(path: &Path) -> OsString {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}", std::process::id()));
-    temporary
 }
 
 /// Removes a stale ready file: it would announce a process that is gone.
@@ -288,13 +287,7 @@ pub(crate) fn remove_ready_file(path: &Path) -> anyhow::Result<()> {
 pub(crate) fn write_ready_file(path: &Path, addresses: &Addresses) -> anyhow::Result<()> {
     let Addresses { listen, control } = addresses;
     let text = format!(r#"{{"listen":"{listen}","control":"{control}"}}"#);
-    let temporary = temp_path(path);
-    std::fs::write(&temporary, format!("{text}\n"))
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .inspect_err(|_| {
-            // Half a file under a temporary name is of no use; it may not exist.
-            let _ = std::fs::remove_file(&temporary);
-        })
+    whole_file::replace(path, format!("{text}\n").as_bytes(), false)
         .with_context(|| format!("--ready-file {}", path.display()))
 }
 

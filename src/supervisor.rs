@@ -36,8 +36,8 @@ mod successor_process;
 
 use pending_handoff::PendingHandoff;
 pub(crate) use reload::Reload;
-pub(crate) use reload_check::Baseline;
 use reload_check::Kept;
+pub(crate) use reload_check::{Baseline, Sockets};
 use signals::SignalRequest;
 pub(crate) use signals::Signals;
 pub(crate) use stop_channels::{StopChannels, stop_channels};
@@ -88,7 +88,6 @@ impl Supervisor {
             }
         };
         let mut ready = std::pin::pin!(ready);
-        let mut is_ready = false;
         let mut idle_status = self.fleet.status();
         let mut waiting: Option<PendingHandoff> = None;
         tokio::spawn(service_manager::report_status(self.fleet.status()));
@@ -123,8 +122,7 @@ impl Supervisor {
                     let kept = Kept::now(&self.roster.latest(), &self.fleet.status().borrow());
                     self.reload.proceed(event, &kept).await;
                 }
-                written = &mut ready, if !is_ready => {
-                    is_ready = true;
+                written = &mut ready, if !self.reload.is_announced => {
                     self.reload.is_announced = true;
                     written?;
                 }

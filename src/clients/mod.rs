@@ -35,10 +35,8 @@ pub struct ClientPolicy {
 pub struct ClientLimits {
     /// Maximum number of open connections.
     pub connections: Option<u32>,
-    /// Rate of requests.
-    pub rate: Option<RequestRate>,
-    /// Bucket of that rate.
-    pub bucket: Option<BucketSize>,
+    /// Rate of requests, and its bucket.
+    pub rate: Option<(RequestRate, BucketSize)>,
     /// Networks whose clients have no limit.
     pub exempt: Vec<IpNet>,
 }
@@ -92,7 +90,10 @@ impl ClientPolicy {
     /// The request came too fast; the time until the next one may come.
     pub fn take_request(&self, admission: &Admission, now: Instant) -> Result<(), Duration> {
         match &self.limited {
-            Some((limits, table)) => table.take_request(admission, limits.bucket, now),
+            Some((limits, table)) => {
+                let size = limits.rate.map(|(_, size)| size);
+                table.take_request(admission, size, now)
+            }
             None => Ok(()),
         }
     }

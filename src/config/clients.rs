@@ -83,10 +83,9 @@ impl ClientArgs {
         };
         let limits = is_limited.then(|| ClientLimits {
             connections: self.max_connections_per_client.map(NonZeroU32::get),
-            rate: self.rate_per_client,
-            bucket: self
+            rate: self
                 .rate_per_client
-                .map(|rate| rate.bucket(self.burst_per_client)),
+                .map(|rate| (rate, rate.bucket(self.burst_per_client))),
             exempt: self.limit_exempt.clone(),
         });
         Ok(ClientPolicy::new(networks, limits))

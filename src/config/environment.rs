@@ -7,15 +7,22 @@ use std::ffi::OsStr;
 use clap::CommandFactory as _;
 
 use super::cli::Args;
+use crate::settings::Settings;
 use crate::suggest::nearest;
 use crate::terminal;
 
 /// Prefix of the program's variables.
 const PREFIX: &str = "RINGMASTER_";
 
+/// Returns sentences about settings that are valid and doubtful, and about unknown variables.
+pub(crate) fn warnings(settings: &Settings) -> Vec<String> {
+    let known = settings.warnings.iter().cloned();
+    known.chain(unknown_variables()).collect()
+}
+
 /// Returns a sentence for each variable of the environment that has the prefix and belongs to no
 /// flag.
-pub(crate) fn unknown_variables() -> Vec<String> {
+fn unknown_variables() -> Vec<String> {
     // Besides service links, such a service has one variable with its whole address.
     let is_link = |value: &OsStr| value.to_string_lossy().starts_with("tcp://");
     let set = std::env::vars_os().filter(|(_, value)| !value.is_empty() && !is_link(value));

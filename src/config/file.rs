@@ -3,8 +3,6 @@
 //! Only the form is checked here: keys, positions and types. The flags judge the values, see
 //! `file_flags`. Every error is a sentence with file, line and column.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 use crate::settings::{Origin, Position, place};
 use crate::suggest::nearest;
 use crate::terminal;
+use crate::whole_file::{self, ReadError};
 
 /// Largest configuration file, in bytes.
 pub const MAX_CONFIG_FILE: u64 = 64 * 1024;
@@ -68,19 +67,15 @@ impl ConfigFile {
     /// # Errors
     /// A sentence: the file cannot be read, is too large, is not TOML, or has an unknown key.
     pub(super) fn read(path: &Path, known: &[&str]) -> Result<Self, String> {
-        let fail = |err: io::Error| format!("cannot read {}: {err}", path.display());
-        let meta = fs::metadata(path).map_err(fail)?;
-        if !meta.is_file() {
-            // A pipe might never end, and a reload reads the file again.
-            return Err(format!("{} is not a regular file", path.display()));
-        }
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(fail)?;
-        let read = file.take(MAX_CONFIG_FILE + 1).read_to_end(&mut bytes);
-        if read.map_err(fail)? as u64 > MAX_CONFIG_FILE {
-            let limit = MAX_CONFIG_FILE / 1024;
-            return Err(format!("{} is longer than {limit} KiB", path.display()));
-        }
+        let shown = path.display();
+        let (bytes, meta) = whole_file::read(path, MAX_CONFIG_FILE).map_err(|err| match err {
+            ReadError::Io(err) => format!("cannot read {shown}: {err}"),
+            // A reload reads the file again.
+            ReadError::NotRegular => format!("{shown} is not a regular file"),
+            ReadError::TooLong => {
+                format!("{shown} is longer than {} KiB", MAX_CONFIG_FILE / 1024)
+            }
+        })?;
         let is_public = meta.permissions().mode() & OTHERS_MAY_READ != 0;
         Self::parse(path, &bytes, known, is_public)
     }
@@ -131,7 +126,7 @@ fn parse(path: &Path, bytes: &[u8], known: &[&str]) -> Result<Vec<FileEntry>, St
     })?;
     let table = DeTable::parse(text).map_err(|err| {
         let at = Position::of_byte(text, err.span().map_or(0, |span| span.start));
-        let reason = terminal::escape(err.message()).replace("\\u000a", "; ");
+        let reason = terminal::escape(&err.message().replace('\n', "; ")).into_owned();
         format!("{named}, {at}: {reason}")
     })?;
     let mut found: Vec<_> = table.get_ref().iter().collect();

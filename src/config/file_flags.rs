@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, Command};
 
 use super::file::{ConfigFile, FileEntry, FileValue};
+use super::parser_error::{flag_in, hide_secret};
 use crate::settings::Position;
 use crate::terminal;
 
@@ -75,25 +76,18 @@ pub(super) fn judge(file: &ConfigFile, command: &Command, subcommand: &str) -> R
 
 /// Returns the error of the parser with the place in the file instead of the flag.
 fn explain(file: &ConfigFile, mut err: clap::Error, subcommand: Option<&Command>) -> String {
-    let text = |kind| match err.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.clone()),
-        _ => None,
-    };
-    let flag = text(ContextKind::InvalidArg).unwrap_or_default();
-    let flag = flag.split([' ', '=']).next().unwrap_or_default();
-    let name = flag.trim_start_matches('-').to_owned();
-    if let Some(entry) = file.entry(&name) {
-        let value = text(ContextKind::InvalidValue).unwrap_or_default();
-        let place = file.place(&name, position(entry, &value));
+    let flag = flag_in(&err).unwrap_or_default();
+    let name = flag.trim_start_matches('-');
+    if let Some(entry) = file.entry(name) {
+        let value = match err.get(ContextKind::InvalidValue) {
+            Some(ContextValue::String(value)) => value.clone(),
+            _ => String::new(),
+        };
+        let place = file.place(name, position(entry, &value));
         err.insert(ContextKind::InvalidArg, ContextValue::String(place));
-        let arg = subcommand.and_then(|found| setting_flags(found).find(|(flag, _)| *flag == name));
-        if arg.is_some_and(|(_, arg)| arg.is_hide_env_values_set()) {
-            // The error may go to a log.
-            err.insert(
-                ContextKind::InvalidValue,
-                ContextValue::String("***".to_owned()),
-            );
-        }
+        let flags = subcommand.into_iter().flat_map(setting_flags);
+        let mut named = flags.filter(|(flag, _)| *flag == name);
+        hide_secret(&mut err, named.next().map(|(_, arg)| arg));
     }
     sentence(&err)
 }

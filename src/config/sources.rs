@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::file::ConfigFile;
 use super::file_flags::setting_flags;
+use super::parser_error::{flag_in, hide_secret};
 use crate::settings::{Origin, Setting, Settings};
 
 /// Returns the settings of a subcommand: `typed` has the values of the command line and the
@@ -78,9 +79,6 @@ fn values(arg: &Arg, matches: &ArgMatches) -> Vec<String> {
         .collect()
 }
 
-/// Text in an error in place of a secret.
-const SECRET: &str = "***";
-
 /// Hides a secret in an error. Names the variable in an error about a value that is not among the
 /// `typed` arguments.
 pub(super) fn name_variable(
@@ -88,25 +86,15 @@ pub(super) fn name_variable(
     command: &Command,
     typed: &[String],
 ) -> clap::Error {
-    let Some(ContextValue::String(argument)) = err.get(ContextKind::InvalidArg) else {
+    let Some(flag) = flag_in(&err) else {
         return err;
     };
-    let flag = argument
-        .split([' ', '='])
-        .next()
-        .unwrap_or_default()
-        .to_owned();
     let is_typed = |word: &String| word.split('=').next() == Some(flag.as_str());
     let subcommand = typed.get(1).map_or("", String::as_str);
     let arguments = command.find_subcommand(subcommand).into_iter();
     let mut arguments = arguments.flat_map(Command::get_arguments);
     let found = arguments.find(|arg| arg.get_long() == flag.strip_prefix("--"));
-    if found.is_some_and(Arg::is_hide_env_values_set) {
-        err.insert(
-            ContextKind::InvalidValue,
-            ContextValue::String(SECRET.to_owned()),
-        );
-    }
+    hide_secret(&mut err, found);
     let variable = found.and_then(Arg::get_env);
     let is_set =
         |name: &&std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| !value.is_empty());

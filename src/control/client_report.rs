@@ -27,8 +27,8 @@ pub(super) fn report(policy: &ClientPolicy) -> Report {
     let clients: Vec<Value> = worst.iter().map(client_json).collect();
     let limits = json!({
         "connections": limits.connections,
-        "rate": limits.rate.map(|rate| rate.to_string()),
-        "burst": limits.bucket.map(|bucket| bucket.burst),
+        "rate": limits.rate.map(|(rate, _)| rate.to_string()),
+        "burst": limits.rate.map(|(_, bucket)| bucket.burst),
     });
     (
         lines,
@@ -39,10 +39,10 @@ pub(super) fn report(policy: &ClientPolicy) -> Report {
 fn limits_line(limits: &ClientLimits) -> String {
     let none = || "none".to_owned();
     let connections = limits.connections.map_or_else(none, |max| max.to_string());
-    let rate = limits.rate.map_or_else(none, |rate| rate.to_string());
-    let burst = limits
-        .bucket
-        .map_or_else(none, |bucket| bucket.burst.to_string());
+    let (rate, burst) = match limits.rate {
+        Some((rate, bucket)) => (rate.to_string(), bucket.burst.to_string()),
+        None => (none(), none()),
+    };
     format!("limits connections {connections} rate {rate} burst {burst}")
 }
 

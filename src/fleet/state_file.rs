@@ -3,10 +3,8 @@
 //! It is JSON with a backend on each line. It is replaced as a whole, so that a reader, or this
 //! machine after a crash, has the old list or the new one.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -19,6 +17,7 @@ use serde_json::json;
 use crate::orders::{BackendAddr, BackendSeat};
 use crate::ring::Seat;
 use crate::roster::ReplicaName;
+use crate::whole_file::{self, ReadError};
 
 /// Largest size of a state file, in bytes: about 400 per backend, times the largest number of them.
 const MAX_SIZE: u64 = 1024 * 1024;
@@ -114,19 +113,12 @@ impl<'de> Visitor<'de> for NextLine<'_> {
 /// The path and a phrase: the file cannot be read, is too large, or is malformed at a line.
 pub fn read_state_file(path: &Path) -> Result<Option<Vec<BackendSeat>>, String> {
     let fail = |why: &dyn fmt::Display| format!("{}: {why}", path.display());
-    // To open a named pipe would wait for a writer.
-    match std::fs::metadata(path) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Ok(meta) if !meta.is_file() => return Err(fail(&"is not a regular file")),
-        _ => {}
-    }
-    let file = File::open(path).map_err(|err| fail(&err))?;
-    let mut text = Vec::new();
-    let read = file.take(MAX_SIZE + 1).read_to_end(&mut text);
-    read.map_err(|err| fail(&err))?;
-    if text.len() as u64 > MAX_SIZE {
-        return Err(fail(&format!("is larger than {MAX_SIZE} bytes")));
-    }
+    let text = match whole_file::read(path, MAX_SIZE) {
+        Ok((text, _)) => text,
+        Err(ReadError::Io(err)) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(ReadError::TooLong) => return Err(fail(&format!("is larger than {MAX_SIZE} bytes"))),
+        Err(err) => return Err(fail(&err)),
+    };
     let content: Content = serde_json::from_slice(&text).map_err(|err| fail(&err))?;
     Ok(Some(content.backends))
 }
@@ -144,16 +136,8 @@ pub fn prepare_state_file(
     if is_needed || path.exists() {
         return write_state_file(path, backends);
     }
-    let temporary = temporary(path);
-    let created = File::create(&temporary).and_then(|_| std::fs::remove_file(&temporary));
-    created.map_err(|err| format!("{}: {err}", path.display()))
-}
-
-/// Returns the path at which a new file is written before it takes the place of the old one.
-fn temporary(path: &Path) -> OsString {
-    let mut temporary: OsString = path.as_os_str().to_owned();
-    temporary.push(format!(".{}", std::process::id()));
-    temporary
+    let tried = whole_file::try_replacing(path);
+    tried.map_err(|err| format!("{}: {err}", path.display()))
 }
 
 /// Replaces a state file. The new one is on disk when this returns: the file and its folder are
@@ -162,27 +146,10 @@ fn temporary(path: &Path) -> OsString {
 /// # Errors
 /// The path and a phrase.
 pub(super) fn write_state_file(path: &Path, backends: &[BackendSeat]) -> Result<(), String> {
-    let fail = |err: io::Error| format!("{}: {err}", path.display());
     let lines: Vec<String> = backends.iter().map(to_line).collect();
     let text = format!("{{\"backends\": [\n{}\n]}}\n", lines.join(",\n"));
-    let temporary = temporary(path);
-    let written = write_and_rename(&temporary, path, text.as_bytes());
-    if written.is_err() {
-        // Half a file is of no use; it may not exist.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written.map_err(fail)
-}
-
-fn write_and_rename(temporary: &OsString, path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = File::create(temporary)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    std::fs::rename(temporary, path)?;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    let written = whole_file::replace(path, text.as_bytes(), true);
+    written.map_err(|err| format!("{}: {err}", path.display()))
 }
 
 fn to_line(backend: &BackendSeat) -> String {

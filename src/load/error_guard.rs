@@ -148,7 +148,8 @@ impl ErrorWatch {
     pub fn record(
         &mut self,
         rule: EjectionRule,
-        (is_error, is_probe): (bool, bool),
+        is_error: bool,
+        is_probe: bool,
         now: Instant,
     ) -> ErrorVerdict {
         if let Some(ejection) = &mut self.ejection {
@@ -163,7 +164,7 @@ impl ErrorWatch {
             ejection.next_probe = now + ejection.time;
             return ErrorVerdict::Prolonged(ejection.time);
         }
-        let (errors, replies) = self.count(is_error, now);
+        let window = rule.percent.map(|_| self.count(is_error, now));
         if !is_error {
             (self.in_a_row, self.spared) = (0, false);
             return ErrorVerdict::None;
@@ -172,9 +173,10 @@ impl ErrorWatch {
         if rule.in_a_row.is_some_and(|most| self.in_a_row >= most) {
             return ErrorVerdict::Eject(ErrorEvidence::InARow(self.in_a_row));
         }
-        let share = u64::from(errors) * 100;
-        let is_above = |percent: u32| share >= u64::from(percent) * u64::from(replies);
-        if replies >= MIN_REPLIES && rule.percent.is_some_and(is_above) {
+        if let (Some(percent), Some((errors, replies))) = (rule.percent, window)
+            && replies >= MIN_REPLIES
+            && u64::from(errors) * 100 >= u64::from(percent) * u64::from(replies)
+        {
             return ErrorVerdict::Eject(ErrorEvidence::Share(errors, replies));
         }
         ErrorVerdict::None
@@ -273,7 +275,7 @@ mod tests {
     #[test]
     fn errors_in_a_row_eject_and_one_good_reply_starts_again() {
         let (mut watch, now) = (ErrorWatch::default(), Instant::now());
-        let mut reply = |is_error| watch.record(rule("3"), (is_error, false), now);
+        let mut reply = |is_error| watch.record(rule("3"), is_error, false, now);
         let errors = [
             reply(true),
             reply(true),
@@ -290,7 +292,7 @@ mod tests {
         let (mut watch, begun) = (ErrorWatch::default(), Instant::now());
         let half = rule("50%");
         let mut reply = |second: u64, is_error| {
-            watch.record(half, (is_error, false), begun + Duration::from_secs(second))
+            watch.record(half, is_error, false, begun + Duration::from_secs(second))
         };
         for n in 0..MIN_REPLIES - 1 {
             assert_eq!(reply(0, n % 2 == 1), ErrorVerdict::None);
@@ -304,7 +306,7 @@ mod tests {
         // Fewer errors than good replies are below the share.
         let mut watch = ErrorWatch::default();
         for n in 0..41 {
-            let verdict = watch.record(half, (n > 1 && n % 2 == 1, false), begun);
+            let verdict = watch.record(half, n > 1 && n % 2 == 1, false, begun);
             assert_eq!(verdict, ErrorVerdict::None, "reply {n}");
         }
     }
@@ -316,7 +318,7 @@ mod tests {
         watch.eject(begun);
         // Replies to requests from before the ejection decide nothing.
         for is_error in [false, true] {
-            let verdict = watch.record(rule, (is_error, false), begun);
+            let verdict = watch.record(rule, is_error, false, begun);
             assert_eq!(verdict, ErrorVerdict::None);
         }
         let almost = begun + EJECTION - Duration::from_nanos(1);
@@ -328,7 +330,7 @@ mod tests {
             assert!(watch.record_sent(due));
             assert!(watch.is_avoided(due), "one probe is enough");
             assert!(!watch.record_sent(due));
-            let ErrorVerdict::Prolonged(time) = watch.record(rule, (true, true), due) else {
+            let ErrorVerdict::Prolonged(time) = watch.record(rule, true, true, due) else {
                 panic!("not prolonged");
             };
             times.push(time.as_secs());
@@ -338,9 +340,9 @@ mod tests {
         // A probe without a reply is followed by another one.
         assert!(watch.record_sent(due));
         assert!(!watch.is_avoided(due + PROBE_INTERVAL));
-        assert_eq!(watch.record(rule, (false, false), due), ErrorVerdict::None);
+        assert_eq!(watch.record(rule, false, false, due), ErrorVerdict::None);
         assert_eq!(
-            watch.record(rule, (false, true), due),
+            watch.record(rule, false, true, due),
             ErrorVerdict::Recovered
         );
         assert!(!watch.is_ejected());
@@ -351,11 +353,11 @@ mod tests {
         let (mut watch, now) = (ErrorWatch::default(), Instant::now());
         let rule = rule("1");
         for _ in 0..2 {
-            watch.record(rule, (true, false), now);
+            watch.record(rule, true, false, now);
             assert!(watch.spare());
-            watch.record(rule, (true, false), now);
+            watch.record(rule, true, false, now);
             assert!(!watch.spare());
-            watch.record(rule, (false, false), now);
+            watch.record(rule, false, false, now);
         }
     }
 }

@@ -28,7 +28,8 @@ pub struct WorkerPortCounters {
     pub accepted: Counter,
     /// Client connections that have ended.
     pub closed: Counter,
-    /// Client connections that were idle at the connection limit and were closed for new clients.
+    /// Client connections that were idle or had not completed a head at the connection limit, and
+    /// were closed for new clients.
     pub evicted: Counter,
     /// Client connections that were reset because no replica could be reached.
     pub unserved: Counter,

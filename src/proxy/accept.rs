@@ -1,5 +1,5 @@
 //! The workers. Each is a thread with its own listener, event loop and pools. It accepts a
-//! connection into a slot. Without a free slot, an idle client is evicted, or new clients wait in
+//! connection into a slot. Without a free slot, a client is evicted, or new clients wait in
 //! the kernel's queue.
 //!
 //! The kernel spreads connections over the listeners of one port (SO_REUSEPORT, socket(7)). Closing

@@ -27,11 +27,18 @@ use crate::wire::socket_owner;
 #[derive(Debug)]
 pub(super) struct AdminRequest {
     action: AdminAction,
-    pub(super) body: Body,
+    body: Body,
     /// `true` if the client waits for a 100 before it sends the body.
     expects: bool,
-    pub(super) keep_alive: bool,
+    keep_alive: bool,
     pub(super) head_only: bool,
+}
+
+impl AdminRequest {
+    /// Returns `true` if the connection may stay open: nothing of the request is left to read.
+    pub(super) fn may_stay(&self) -> bool {
+        self.keep_alive && self.body.is_complete()
+    }
 }
 
 #[derive(Debug)]
@@ -127,13 +134,13 @@ pub(super) async fn run(
     client: &mut Client,
     mut request: AdminRequest,
 ) -> Disposition {
+    let stays = request.may_stay();
     if let AdminAction::Refuse {
         status,
         sentence,
         fields,
     } = request.action
     {
-        let stays = request.keep_alive && request.body.is_complete();
         let failure = ErrorReply::new(status, sentence);
         return client
             .answer(worker, &failure, &fields, stays, request.head_only)

@@ -52,7 +52,8 @@ impl fmt::Display for UnreachedReplica {
 pub(super) struct Attempted {
     /// Replicas that refused the connection, or that received nothing of the request.
     pub(super) refused: Vec<ReplicaId>,
-    /// Replicas that lost the request after it was sent, or fell silent with it.
+    /// Replicas that lost the request after it was sent, fell silent with it, or gave a status of
+    /// `--retry-on`.
     pub(super) lost: Vec<ReplicaId>,
     /// The last replica that was not reached. It is boxed, because every request has this field and
     /// few set it.
@@ -72,7 +73,8 @@ impl Attempted {
         self.unreached = Some(Box::new(UnreachedReplica { upstream, why }));
     }
 
-    /// Records that a replica has refused or lost the request, or is not up.
+    /// Records that a replica has refused or lost the request, gave a status of `--retry-on`, or is
+    /// not up.
     pub(super) fn mark_failed(&mut self, upstream: &Rc<Upstream>) {
         if self.failed_first.is_none() && !self.saved {
             self.failed_first = Some(Rc::clone(upstream));

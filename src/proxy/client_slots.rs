@@ -1,8 +1,8 @@
-//! The slots for client connections, shared by all workers. At the limit, the longest idle client
-//! of the new client's worker is evicted. If that worker has none, another worker evicts one of its
-//! own.
+//! The slots for client connections, shared by all workers. At the limit, a client of the new
+//! client's worker is evicted: the one whose head has been incomplete longest, or the longest idle
+//! one. If that worker has neither, another worker evicts one of its own.
 //!
-//! Other workers are asked only when there is no free slot. A client with a request in progress is
+//! Other workers are asked only when there is no free slot. A client whose head is complete is
 //! never evicted. New clients then wait here and in the kernel's queue.
 
 use std::pin::pin;

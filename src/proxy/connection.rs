@@ -6,7 +6,7 @@ use super::in_flight::InFlight;
 use super::private_connection::PrivateConnection;
 use super::request::ProxiedRequest;
 use super::retry_state::RetryState;
-use super::upstream::ReusePolicy;
+use super::reuse_policy::ReusePolicy;
 use super::worker::Worker;
 
 /// Previous use of a connection to a replica.

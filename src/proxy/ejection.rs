@@ -1,5 +1,6 @@
 //! Ejection of replicas that answer with server errors (`--eject-5xx`). At most half of the
-//! replicas that are up are avoided, so errors that all of them give change nothing.
+//! replicas that are up are avoided, except for the time of a probe, so errors that all of them
+//! give change nothing.
 
 use tokio::time::Instant;
 
@@ -25,7 +26,7 @@ fn judge(worker: &Worker, rule: EjectionRule, in_flight: &InFlight, status: u16,
         return;
     }
     let watch = errors.get_or_insert_default();
-    match watch.record(rule, (is_error, in_flight.is_probe), now.into_std()) {
+    match watch.record(rule, is_error, in_flight.is_probe, now.into_std()) {
         ErrorVerdict::None => {}
         // The other replicas are counted, and this watch is borrowed.
         ErrorVerdict::Eject(evidence) => match may_eject(&worker.view(), upstream, now) {
@@ -36,6 +37,10 @@ fn judge(worker: &Worker, rule: EjectionRule, in_flight: &InFlight, status: u16,
             ),
             false => {}
         },
+        ErrorVerdict::Prolonged(_) if !may_eject(&worker.view(), upstream, now) => {
+            watch.clear();
+            upstream.publish_spared();
+        }
         ErrorVerdict::Prolonged(time) => {
             upstream.publish_ejected(true);
             tracing::info!(

@@ -29,11 +29,11 @@ use super::private_connection::PrivateConnection;
 use super::request::ProxiedRequest;
 use super::request_stats::RequestStats;
 use super::response_state::ResponseError;
-use super::retry_state::{RetryDenied, RetryState};
+use super::retry_state::RetryState;
 use super::route;
 use super::upstream::Upstream;
 use super::worker::Worker;
-use crate::roster::{EvidenceKind, Health};
+use crate::roster::Health;
 
 /// Delay before a request is retried on another replica after a connection was lost. It gives
 /// simultaneous deaths time to reach the roster, so that they do not count as two replicas killed
@@ -112,43 +112,24 @@ async fn run_attempts(
             AttemptOutcome::ClientFailed(failed) => {
                 return client_failed(upstream, stats, &failed);
             }
+            AttemptOutcome::Broken(ResponseError::Unwelcome) => {
+                retry.record_status(request, &in_flight);
+            }
             AttemptOutcome::Broken(
-                broken @ (ResponseError::Lost
-                | ResponseError::Degraded
-                | ResponseError::Unwelcome
-                | ResponseError::Stale),
+                broken @ (ResponseError::Lost | ResponseError::Degraded | ResponseError::Stale),
             ) => {
-                let about = (is_reused, chances.repeatable);
-                let same = record_failure(worker, request, &mut retry, &in_flight, &broken, about)
+                let is_degraded = matches!(broken, ResponseError::Degraded);
+                let repeatable = chances.repeatable;
+                retry
+                    .record_failure(worker, request, &in_flight, &broken, is_reused, repeatable)
                     .map_err(|denied| not_retried(upstream, stats, &denied))?;
-                chosen = same.then_some((in_flight, ConnectOptions::Fresh));
+                chosen = (is_reused && !is_degraded).then_some((in_flight, ConnectOptions::Fresh));
             }
             AttemptOutcome::Broken(other) => {
                 return fail_permanently(worker, upstream, stats, &other);
             }
         }
     }
-}
-
-/// Records an attempt of which the client has seen nothing, and which is repeated. Returns `true`
-/// if the same replica gets the request again, on a fresh connection.
-fn record_failure(
-    worker: &Worker,
-    request: &mut ProxiedRequest,
-    retry: &mut RetryState,
-    in_flight: &InFlight,
-    broken: &ResponseError,
-    (is_reused, repeatable): (bool, bool),
-) -> Result<bool, RetryDenied> {
-    if matches!(broken, ResponseError::Unwelcome) {
-        retry.record_status(request, in_flight);
-        return Ok(false);
-    }
-    if matches!(broken, ResponseError::Lost) {
-        worker.report_evidence(in_flight.upstream().id, EvidenceKind::Lost);
-    }
-    retry.record_failure(worker, request, in_flight, broken, is_reused, repeatable)?;
-    Ok(is_reused && !matches!(broken, ResponseError::Degraded))
 }
 
 /// Returns a replica and a connection to it: the `chosen` one, the client's `own`, or the first

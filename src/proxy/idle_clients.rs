@@ -156,14 +156,14 @@ impl IdleClients {
     /// Tells the longest idle client to close. Returns `false` if no client has been idle for
     /// the minimum.
     fn evict_longest(&self, now: Instant) -> bool {
+        if !self.has_settled(now) {
+            return false;
+        }
         let mut list = self.list.borrow_mut();
         let longest = list.longest;
         let Some(entry) = list.entries.get_mut(longest) else {
             return false;
         };
-        if now < entry.since + self.settled_after {
-            return false;
-        }
         entry.evicted = true;
         entry.waker.wake_by_ref();
         let (older, newer) = (entry.older, entry.newer);

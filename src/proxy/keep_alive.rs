@@ -64,9 +64,11 @@ pub(super) fn wait_for_bytes(
         }
         let limits = &worker.settings.limits;
         let limit = match awaited {
-            // A client that has sent nothing yet owes the head of a request.
             AwaitedBytes::NextRequest => limits.idle_timeout,
-            _ => limits.head_timeout,
+            // A client that has sent nothing yet owes its first bytes.
+            AwaitedBytes::ProxyHeader | AwaitedBytes::ClientHello | AwaitedBytes::FirstRequest => {
+                limits.head_timeout
+            }
         };
         // A stop moves the deadline forward.
         let idle_end = place.since() + limit;

@@ -20,7 +20,6 @@ use super::tunnel;
 use super::upstream::Upstream;
 use super::worker::Worker;
 use crate::roster::EvidenceKind;
-use crate::wire::head::Version;
 
 /// Assigns both connections to their next use after a reply. A tunnel is run to its end.
 pub(super) async fn finish(
@@ -143,10 +142,7 @@ pub(super) async fn send_error(
     request: &ProxiedRequest,
     failure: &ErrorReply,
 ) -> Disposition {
-    let stays = request.keep_alive
-        && request.meta.version == Version::Http11
-        && request.outgoing.body.is_complete()
-        && failure.status >= 500;
+    let stays = request.may_stay() && failure.status >= 500;
     let fields = if failure.status == 503 {
         RETRY_AFTER
     } else {

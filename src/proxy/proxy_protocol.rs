@@ -8,12 +8,11 @@
 use std::net::SocketAddr;
 
 use bytes::Buf;
-use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::admission;
 use super::client::Client;
-use super::idle_clients::unless_evicted;
+use super::half_head::{MoreBytes, read_more};
 use super::keep_alive::{AwaitedBytes, wait_for_bytes};
 use super::worker::Worker;
 use crate::wire::lazy_stream::LazyStream;
@@ -74,21 +73,17 @@ async fn receive(worker: &Worker, client: &mut Client) -> Result<Option<ProxyHea
         return Ok(None);
     }
     let mut place = worker.evictable.half_heads.place(Instant::now());
-    let due = place.since() + worker.settings.limits.head_timeout;
     loop {
         let parsed = proxy_header::parse(&client.inbox);
         if let Some(header) = parsed.map_err(|err| err.to_string())? {
             return Ok(Some(header));
         }
-        let more = unless_evicted(&mut place, client.stream.read_buf(&mut client.inbox));
-        match client.timer.run(Some(due), more).await {
-            Ok(Some(Ok(0) | Err(_))) => return Err("it ended within its PROXY header".to_owned()),
-            Ok(None) => {
-                worker.port().evicted.add(1);
-                return Err("its PROXY header was incomplete for too long".to_owned());
-            }
-            Ok(Some(Ok(_))) => {}
-            Err(_) => return Err("its PROXY header did not come in time".to_owned()),
-        }
+        let why = match read_more(worker, client, &mut place).await {
+            MoreBytes::Some => continue,
+            MoreBytes::Ended => "it ended within its PROXY header",
+            MoreBytes::Evicted => "its PROXY header was incomplete for too long",
+            MoreBytes::Late => "its PROXY header did not come in time",
+        };
+        return Err(why.to_owned());
     }
 }

@@ -9,7 +9,6 @@ use super::client::{Client, Disposition};
 use super::dispatch::Dispatch;
 use super::error_reply::ErrorReply;
 use super::worker::Worker;
-use crate::wire::head::Version;
 
 /// Takes a token for a request from the bucket of its client.
 ///
@@ -33,15 +32,8 @@ pub(super) async fn refuse_request(
 ) -> Disposition {
     worker.port().clients_over_rate.add(1);
     let (stays, head_only) = match &dispatch {
-        Dispatch::Forward(request) => {
-            let stays = request.keep_alive && request.meta.version == Version::Http11;
-            let whole = request.outgoing.body.is_complete();
-            (stays && whole, request.meta.to_head)
-        }
-        Dispatch::Admin(request) => {
-            let stays = request.keep_alive && request.body.is_complete();
-            (stays, request.head_only)
-        }
+        Dispatch::Forward(request) => (request.may_stay(), request.meta.to_head),
+        Dispatch::Admin(request) => (request.may_stay(), request.head_only),
         Dispatch::Tunnel(first) => (false, first.head_only),
         Dispatch::MaxForwardsZero { keep_alive } => (*keep_alive, false),
     };

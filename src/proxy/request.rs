@@ -11,6 +11,7 @@ use super::rewrite;
 use crate::ring::Key;
 use crate::wire::chunked::BadChunk;
 use crate::wire::framing::Body;
+use crate::wire::head::Version;
 
 /// Maximum number of bytes (head and body) that stay buffered for a retry.
 pub(super) const REPLAY_BYTES: usize = 64 * 1024;
@@ -27,6 +28,14 @@ pub(super) struct ProxiedRequest {
     pub(super) expects: bool,
     /// `true` if the request authenticates the client for its connection.
     pub(super) private: bool,
+}
+
+impl ProxiedRequest {
+    /// Returns `true` if the connection may stay open after a reply of our own: nothing of the
+    /// request is left to read.
+    pub(super) fn may_stay(&self) -> bool {
+        self.keep_alive && self.meta.version == Version::Http11 && self.outgoing.body.is_complete()
+    }
 }
 
 /// Bytes of a request for the replica.

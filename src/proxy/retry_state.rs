@@ -15,7 +15,7 @@ use super::response_state::ResponseError;
 use super::retry_budget::BudgetExhausted;
 use super::worker::Worker;
 use crate::metrics::Retry;
-use crate::roster::ReplicaId;
+use crate::roster::{EvidenceKind, ReplicaId};
 
 /// Number of replicas lost with a request after which no other one gets it: the request may be what
 /// kills them.
@@ -104,7 +104,7 @@ impl RetryState {
     /// request is sent to another replica.
     pub(super) fn record_status(&mut self, request: &mut ProxiedRequest, in_flight: &InFlight) {
         let upstream = in_flight.upstream();
-        // The replica has answered, so it is not among those that the request may have killed.
+        // The replica has answered, so it is not added to `lost_replicas`.
         self.attempted.lost.push(upstream.id);
         self.attempted.mark_failed(upstream);
         self.retries += 1;
@@ -128,7 +128,7 @@ impl RetryState {
     }
 
     /// Records that the connection to a replica ended or was given up before the client saw any
-    /// part of a reply. The request is retried.
+    /// part of a reply, and reports a loss to the fleet. The request is retried.
     ///
     /// # Errors
     /// The reason why the request is not retried.
@@ -142,6 +142,9 @@ impl RetryState {
         repeatable: bool,
     ) -> Result<(), RetryDenied> {
         let upstream = in_flight.upstream();
+        if matches!(broken, ResponseError::Lost) {
+            worker.report_evidence(upstream.id, EvidenceKind::Lost);
+        }
         let is_degraded = matches!(broken, ResponseError::Degraded);
         // A silent replica is more than an old connection.
         let reused = reused && !is_degraded;

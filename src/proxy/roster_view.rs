@@ -96,11 +96,7 @@ impl RosterView {
         let avoided = up.filter(|upstream| upstream.errors.is_avoided(now));
         for upstream in avoided.skip(most) {
             upstream.errors.clear();
-            upstream.publish_ejected(false);
-            tracing::warn!(
-                "seat {} is not ejected any more, because half of the replicas are",
-                upstream.seat
-            );
+            upstream.publish_spared();
         }
     }
 

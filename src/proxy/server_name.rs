@@ -4,12 +4,11 @@
 //! A connection that begins with no ClientHello is closed without an answer, because the client may
 //! speak any protocol.
 
-use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::access_record::TerminatedBy;
 use super::client::Client;
-use super::idle_clients::unless_evicted;
+use super::half_head::{MoreBytes, read_more};
 use super::passthrough::source_key;
 use super::worker::Worker;
 use crate::ring::Key;
@@ -59,29 +58,20 @@ impl Refusal {
 async fn receive(worker: &Worker, client: &mut Client) -> Result<Option<String>, Refusal> {
     let limits = &worker.settings.limits;
     let mut place = worker.evictable.half_heads.place(Instant::now());
-    let due = place.since() + limits.head_timeout;
     let mut reader = ClientHelloReader::default();
     loop {
         let read = reader.read(&client.inbox, limits.max_head);
         if let Some(hello) = read.map_err(Refusal::by_us)? {
             return Ok(hello.server_name);
         }
-        let more = unless_evicted(&mut place, client.stream.read_buf(&mut client.inbox));
-        match client.timer.run(Some(due), more).await {
-            Ok(None) => {
-                worker.port().evicted.add(1);
-                return Err(Refusal::by_us(
-                    "its ClientHello was incomplete for too long",
-                ));
-            }
-            Ok(Some(Ok(0) | Err(_))) => {
-                return Err(Refusal {
-                    why: "it ended within its ClientHello".to_owned(),
-                    blame: TerminatedBy::ByClient,
-                });
-            }
-            Ok(Some(Ok(_))) => {}
-            Err(_) => return Err(Refusal::by_us("its ClientHello did not come in time")),
-        }
+        return Err(match read_more(worker, client, &mut place).await {
+            MoreBytes::Some => continue,
+            MoreBytes::Ended => Refusal {
+                why: "it ended within its ClientHello".to_owned(),
+                blame: TerminatedBy::ByClient,
+            },
+            MoreBytes::Evicted => Refusal::by_us("its ClientHello was incomplete for too long"),
+            MoreBytes::Late => Refusal::by_us("its ClientHello did not come in time"),
+        });
     }
 }

@@ -7,7 +7,6 @@ use std::future::Future;
 use std::rc::Rc;
 
 use bytes::BytesMut;
-use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::admin;
@@ -16,7 +15,7 @@ use super::client::{Client, Disposition};
 use super::dispatch::{self, Dispatch};
 use super::error_reply::ErrorReply;
 use super::exchange;
-use super::idle_clients::unless_evicted;
+use super::half_head::{MoreBytes, read_more};
 use super::keep_alive::{AwaitedBytes, is_blank, wait_for_bytes};
 use super::passthrough;
 use super::proxy_protocol;
@@ -213,16 +212,10 @@ async fn read_head(worker: &Worker, client: &mut Client) -> Result<Dispatch, NoH
             return Err(dispatch::too_long(&client.inbox).into());
         }
         let place = begun.get_or_insert_with(|| worker.evictable.half_heads.place(Instant::now()));
-        let due = place.since() + limits.head_timeout;
-        let more = unless_evicted(place, client.stream.read_buf(&mut client.inbox));
-        match client.timer.run(Some(due), more).await {
-            Ok(Some(Ok(0) | Err(_))) => return Err(NoHead::Ended),
-            Ok(None) => {
-                worker.port().evicted.add(1);
-                return Err(NoHead::Ended);
-            }
-            Ok(Some(Ok(_))) => {}
-            Err(_) => {
+        match read_more(worker, client, place).await {
+            MoreBytes::Some => {}
+            MoreBytes::Ended | MoreBytes::Evicted => return Err(NoHead::Ended),
+            MoreBytes::Late => {
                 let why = "the request head did not come in time";
                 return Err(RequestError { status: 408, why }.into());
             }

@@ -72,8 +72,8 @@ pub struct ProxyLimits {
     pub drain_timeout: Duration,
     /// Time that a request waits for any seat to be up.
     pub seat_wait: Duration,
-    /// Client connections over all workers. For another client, the longest idle one is evicted.
-    /// While none is idle, new clients wait to be accepted.
+    /// Client connections over all workers. For another client, one is evicted that has not
+    /// completed a head for long, or is idle. While there is none, new clients wait to be accepted.
     pub max_connections: usize,
     /// Pipes of a worker for large bodies.
     pub pipes_per_worker: usize,

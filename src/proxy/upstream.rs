@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::local_notify::{LocalNotify, Waiter};
 use super::private_slots::PrivateSlots;
+use super::reuse_policy::ReusePolicy;
 use super::upstream_errors::UpstreamErrors;
 use crate::load::{self, LoadView, Relief, ReplyOutcome};
 use crate::metrics::{ReplicaCounters, WorkerCounters};
@@ -52,18 +53,6 @@ pub(super) struct Upstream {
     relief: LocalNotify,
     /// Server errors, if any.
     pub(super) errors: UpstreamErrors,
-}
-
-/// Requirement of a request on a kept connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ReusePolicy {
-    /// The connection may turn out closed: the request can be retried.
-    Any,
-    /// The request was lost once already, so only a connection the kernel still considers open is
-    /// used: if it fails again, the replica really had the request.
-    Alive,
-    /// The connection must also have been used a moment ago: the request must not be sent twice.
-    Once,
 }
 
 #[derive(Debug)]
@@ -267,6 +256,15 @@ impl Upstream {
     /// Publishes whether this worker avoids the replica because of its errors.
     pub(super) fn publish_ejected(&self, ejected: bool) {
         self.counters().ejected.store(ejected, Ordering::Relaxed);
+    }
+
+    /// Publishes that the replica is not ejected any more, because too many are, and logs it.
+    pub(super) fn publish_spared(&self) {
+        self.publish_ejected(false);
+        tracing::warn!(
+            "seat {} is not ejected any more, because half of the replicas are",
+            self.seat
+        );
     }
 
     /// Publishes whether this worker found the replica at its bound.

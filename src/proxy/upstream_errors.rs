@@ -1,5 +1,5 @@
-//! Server errors of one replica as one worker observes them. A replica without an error costs
-//! nothing but the check for one.
+//! Server errors of one replica as one worker observes them. Before the first reply that counts,
+//! they cost nothing but the check for one.
 
 use std::cell::{RefCell, RefMut};
 
@@ -12,7 +12,8 @@ use crate::load::ErrorWatch;
 pub(super) struct UpstreamErrors(RefCell<Option<Box<ErrorWatch>>>);
 
 impl UpstreamErrors {
-    /// Returns the observation; `None` before the first error. Do not hold it across an await.
+    /// Returns the observation; `None` before the first reply that counts. Do not hold it across an
+    /// await.
     pub(super) fn watch(&self) -> RefMut<'_, Option<Box<ErrorWatch>>> {
         self.0.borrow_mut()
     }

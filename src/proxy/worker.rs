@@ -207,7 +207,7 @@ impl Worker {
         result.inspect_err(|exhausted| {
             self.port().retries_denied.add(1);
             if exhausted.first_in_window {
-                tracing::warn!("{exhausted}; lost requests get 502 meanwhile");
+                tracing::warn!("{exhausted}; lost requests get 502 meanwhile, and replies with a status of --retry-on are passed on");
             }
         })
     }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::{Config, ReplicaSource};
 use crate::fleet::{self, Fleet, Ownership, ReplicaSettings};
 use crate::orders::BackendSeat;
+use crate::startup;
 use crate::supervisor::Signals;
 use crate::takeover::{self, Handoff, InheritedBackends, InstanceInfo};
 
@@ -67,7 +68,10 @@ pub(super) fn apply_handover(
     taken: Option<&mut Handoff>,
     settings: &mut fleet::FleetSettings,
 ) -> anyhow::Result<()> {
-    let Some(taken) = taken else { return Ok(()) };
+    let Some(taken) = taken else {
+        startup::log_state_file(&settings.replicas);
+        return Ok(());
+    };
     settings.taken_over_from = Some(taken.pid());
     let Some(state) = taken.request_fleet_state()? else {
         return Ok(());

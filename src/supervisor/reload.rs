@@ -14,21 +14,19 @@ use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
-use super::reload_check::{Baseline, Candidate, Kept};
+use super::reload_check::{Baseline, Kept, Sockets};
 use super::service_manager;
 use super::successor_process::{self, signal};
 use crate::control::{ReloadCall, ReloadReport, SettingChange, reload_queue};
 use crate::orders::OrderError;
-use crate::startup::Addresses;
 
 /// Program of the next process, and the one that is taking over.
 #[derive(Debug)]
 pub(crate) struct Reload {
     program: io::Result<PathBuf>,
     baseline: Baseline,
-    /// Bound addresses. By that of the control port the next process finds this one.
-    at: Addresses,
-    workers: usize,
+    /// By the address of the control port the next process finds this one.
+    sockets: Sockets,
     calls: mpsc::Receiver<ReloadCall>,
     stage: Stage,
     /// Client that waits for the result.
@@ -47,7 +45,7 @@ enum Stage {
     /// None is under way.
     Idle,
     /// The settings are read and judged; `true` to end if none has changed.
-    Checking(JoinHandle<Result<Candidate, String>>, bool),
+    Checking(JoinHandle<Result<Baseline, String>>, bool),
     /// The successor starts. It holds the other end of the pipe until it ends.
     Starting(pipe::Receiver, Pid),
 }
@@ -58,23 +56,19 @@ pub(super) enum ReloadEvent {
     /// A client requests a reload.
     Called(ReloadCall),
     /// The settings were judged.
-    Checked(Result<Result<Candidate, String>, JoinError>),
+    Checked(Result<Result<Baseline, String>, JoinError>),
     /// The successor has ended without having taken over.
     SuccessorEnded,
 }
 
 impl Reload {
     /// Remembers the path of this program. Also returns the queue of reloads.
-    pub(crate) fn new(
-        baseline: Baseline,
-        (at, workers): (Addresses, usize),
-    ) -> (Self, mpsc::Sender<ReloadCall>) {
+    pub(crate) fn new(baseline: Baseline, sockets: Sockets) -> (Self, mpsc::Sender<ReloadCall>) {
         let (queue, calls) = reload_queue();
         let reload = Self {
             program: env::current_exe(),
             baseline,
-            at,
-            workers,
+            sockets,
             calls,
             stage: Stage::Idle,
             waiting: None,
@@ -111,7 +105,7 @@ impl Reload {
             service_manager::reloading();
         }
         self.waiting = call;
-        self.stage = Stage::Checking(spawn_blocking(Candidate::read), if_changed);
+        self.stage = Stage::Checking(spawn_blocking(Baseline::read), if_changed);
     }
 
     /// Returns the next event. Cancel safe.
@@ -212,14 +206,12 @@ impl Reload {
     /// Starts the successor with these settings, if a reload can change them.
     async fn start(
         &mut self,
-        checked: Result<Candidate, String>,
+        checked: Result<Baseline, String>,
         kept: &Kept,
     ) -> Result<(), OrderError> {
         let if_changed = matches!(self.stage, Stage::Checking(_, true));
-        let candidate = checked.map_err(OrderError::invalid)?;
-        let changes = self
-            .baseline
-            .changes(&candidate, kept, (self.at, self.workers));
+        let next = checked.map_err(OrderError::invalid)?;
+        let changes = self.baseline.changes(&next, kept, self.sockets);
         self.changes = changes.map_err(OrderError::invalid)?;
         if if_changed && self.changes.is_empty() {
             tracing::info!("no setting of the configuration file has changed");
@@ -229,7 +221,8 @@ impl Reload {
         for change in &self.changes {
             tracing::info!("reload with {change}");
         }
-        let moved = (self.baseline.control != self.at.control).then_some(self.at.control);
+        let control = self.sockets.at.control;
+        let moved = (self.baseline.control != control).then_some(control);
         let started = successor_process::spawn(&self.program, moved).await;
         let (successor, pid) = started.map_err(OrderError::unavailable)?;
         self.stage = Stage::Starting(successor, pid);

@@ -50,26 +50,32 @@ impl Kept {
     }
 }
 
-/// Settings of a successor that may be started.
-#[derive(Debug)]
-pub(super) struct Candidate {
-    baseline: Baseline,
+/// Sockets of this process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sockets {
+    /// Bound addresses.
+    pub(super) at: Addresses,
+    /// Workers, each of which has a socket.
+    workers: usize,
 }
 
-impl Candidate {
-    /// Reads and judges the settings as they are now. It blocks while it looks up names.
+impl Sockets {
+    pub(crate) fn new(at: Addresses, workers: usize) -> Self {
+        Self { at, workers }
+    }
+}
+
+impl Baseline {
+    /// Reads and judges the settings as they are now. It blocks while it reads files.
     ///
     /// # Errors
     /// A sentence with the position in the file.
     pub(super) fn read() -> Result<Self, String> {
         let (args, settings) = Args::read_again()?;
         let config = check::check(*args, &settings)?;
-        let baseline = Baseline::new(&config, settings);
-        Ok(Self { baseline })
+        Ok(Self::new(&config, settings))
     }
-}
 
-impl Baseline {
     /// Remembers what a reload cannot change.
     pub(crate) fn new(config: &Config, settings: Settings) -> Self {
         let replicas = match &config.replicas {
@@ -94,18 +100,17 @@ impl Baseline {
         self.settings.file.is_some()
     }
 
-    /// Returns the changes from these settings to those of the candidate.
+    /// Returns the changes from these settings to the next ones.
     ///
     /// # Errors
     /// A sentence about a setting that a reload cannot change.
     pub(super) fn changes(
         &self,
-        candidate: &Candidate,
+        next: &Self,
         now: &Kept,
-        (at, workers): (Addresses, usize),
+        sockets: Sockets,
     ) -> Result<Vec<SettingChange>, String> {
-        let next = &candidate.baseline;
-        if let Some(sentence) = self.refusal(next, now, (at, workers)) {
+        if let Some(sentence) = self.refusal(next, now, sockets) {
             return Err(next.settings.name_in(&sentence));
         }
         let change = |setting: &Setting| {
@@ -120,12 +125,7 @@ impl Baseline {
     }
 
     /// Returns a sentence about the first setting that a reload cannot change.
-    fn refusal(
-        &self,
-        next: &Self,
-        now: &Kept,
-        (at, workers): (Addresses, usize),
-    ) -> Option<String> {
+    fn refusal(&self, next: &Self, now: &Kept, Sockets { at, workers }: Sockets) -> Option<String> {
         let addresses = [
             ("--listen", self.listen, next.listen, at.listen),
             ("--control", self.control, next.control, at.control),

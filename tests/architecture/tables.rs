@@ -14,6 +14,7 @@ pub(crate) const LAYERS: [&[&str]; 6] = [
         "log_interval",
         "suggest",
         "token_bucket",
+        "whole_file",
     ],
     &["ring", "load"],
     &["roster", "orders", "access", "clients", "stats"],

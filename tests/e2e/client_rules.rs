@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
-use crate::support::{Backend, Client, End, Ringmaster, TEST_TIMEOUT, eventually, exchange};
+use crate::support::{Backend, Client, End, Ringmaster, TEST_TIMEOUT, eventually};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const ASK: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -25,11 +25,7 @@ fn asked_from(source: Ipv4Addr, program: &Ringmaster) -> Option<u16> {
 
 /// Returns the number of refusals for this reason.
 fn refusals(program: &Ringmaster, reason: &str) -> u64 {
-    let text = exchange(
-        program.control,
-        "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    )
-    .text();
+    let text = program.metrics();
     let name = format!("ringmaster_client_refusals_total{{reason=\"{reason}\"}} ");
     let mut lines = text.lines();
     let count = lines

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::ring::{by_formula, with_id};
-use crate::support::{Backend, Client, Ringmaster, TEST_TIMEOUT, eventually, exchange};
+use crate::support::{Backend, Client, Ringmaster, TEST_TIMEOUT, eventually};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy";
@@ -61,11 +61,6 @@ impl Fixture {
         let backends = self.backends.iter();
         backends.map(|backend| backend.requests().len()).collect()
     }
-
-    fn metrics(&self) -> String {
-        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        exchange(self.program.control, request).text()
-    }
 }
 
 /// Returns the status of a request that must not be sent twice, whose home is seat 1.
@@ -89,7 +84,7 @@ fn a_status_of_the_list_leads_to_another_replica() {
         last.map(|request| request.text())
     });
     assert_eq!(bodies.filter(|body| body == "abc").count(), 2);
-    let metrics = fixture.metrics();
+    let metrics = fixture.program.metrics();
     let counted = "ringmaster_retries_total{seat=\"1\",reason=\"status\"} 2";
     assert!(metrics.contains(counted), "{metrics}");
     // A POST may have had its effect.
@@ -125,7 +120,7 @@ fn a_replica_is_ejected_after_its_errors_in_a_row_and_returns_by_a_probe() {
     assert!(program.command("stats").contains(" ejected "));
     let answer = program.command(&format!("where {AT_SEAT_1}"));
     assert!(answer.contains(": S1 is ejected"), "{answer}");
-    let metrics = fixture.metrics();
+    let metrics = fixture.program.metrics();
     assert!(
         metrics.contains("ringmaster_ejections_total{seat=\"1\"} 1"),
         "{metrics}"
@@ -192,6 +187,102 @@ fn good_replies_count_in_the_share_of_errors() {
     }
     let log = fixture.program.log();
     assert!(!log.contains("ejected"), "{log}");
+    for _ in 0..70 {
+        client.ask(with_id(at_seat_1));
+    }
+    fixture
+        .program
+        .expect_log("seat 1 is ejected (--eject-5xx): 100 of 200 replies in 10 s were 5xx");
+}
+
+#[test]
+fn an_ejection_ends_when_too_few_other_replicas_are_left() {
+    let fixture = Fixture::start(3, &[1], &["--eject-5xx", "2"]);
+    let mut client = fixture.program.client();
+    for _ in 0..2 {
+        assert_eq!(posted(&mut client), 503);
+    }
+    fixture
+        .program
+        .expect_log("seat 1 is ejected (--eject-5xx)");
+    assert!(
+        !fixture
+            .program
+            .command("drain S2; drain S3")
+            .contains("ERR")
+    );
+    fixture
+        .program
+        .expect_log("seat 1 is not ejected any more, because half of the replicas are");
+}
+
+#[test]
+fn a_failed_probe_does_not_take_the_ejected_above_half() {
+    let fixture = Fixture::start(3, &[1, 2], &["--eject-5xx", "2"]);
+    let mut client = fixture.program.client();
+    for _ in 0..2 {
+        assert_eq!(posted(&mut client), 503);
+    }
+    eventually(TEST_TIMEOUT, "the end of its time", || {
+        !fixture.program.command("stats").contains(" ejected ")
+    });
+    let at_seat_2 = (100_000..)
+        .find(|id| by_formula(3, *id) == 2)
+        .expect("an ID");
+    for _ in 0..2 {
+        assert_eq!(client.ask(with_id(at_seat_2)).status(), 503);
+    }
+    fixture
+        .program
+        .expect_log("seat 2 is ejected (--eject-5xx)");
+    // The probe of the first finds the second ejected.
+    assert_eq!(posted(&mut client), 503);
+    fixture
+        .program
+        .expect_log("seat 1 is not ejected any more, because half of the replicas are");
+}
+
+#[test]
+fn a_replica_that_was_down_is_not_ejected_when_it_is_up_again() {
+    let (is_busy, is_gone) = (
+        Arc::new(AtomicBool::new(true)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let (busy, gone) = (Arc::clone(&is_busy), Arc::clone(&is_gone));
+    let first = Backend::scripted(move |mut conversation| {
+        loop {
+            let request = conversation.request()?;
+            let is_heartbeat = request.start_line().contains(" /heartbeat ");
+            let fails = match is_heartbeat {
+                true => gone.load(Ordering::SeqCst),
+                false => busy.load(Ordering::SeqCst),
+            };
+            conversation.wire.write(if fails { BUSY } else { OK })?;
+        }
+    });
+    let others = [Backend::answering(OK), Backend::answering(OK)];
+    let names = [("S1", &first), ("S2", &others[0]), ("S3", &others[1])];
+    let names = names.map(|(name, backend)| format!("--backend={name}={}", backend.addr));
+    let mut args: Vec<&str> = names.iter().map(String::as_str).collect();
+    args.extend(["--ring", "classic", "--workers", "1", "--eject-5xx", "1"]);
+    args.extend(["--heartbeat-interval", "50ms"]);
+    let program = Ringmaster::start(&args);
+    let mut client = program.client();
+    // Two failed probes prolong the ejection to 4 s, so its end cannot be that of its time.
+    eventually(TEST_TIMEOUT, "two failed probes", || {
+        posted(&mut client);
+        program.log().contains("stays ejected for 4 s")
+    });
+    is_gone.store(true, Ordering::SeqCst);
+    program.event("down", 1);
+    is_busy.store(false, Ordering::SeqCst);
+    is_gone.store(false, Ordering::SeqCst);
+    program.event("up", 1);
+    eventually(TEST_TIMEOUT, "its state", || {
+        let answer = program.command(&format!("where {AT_SEAT_1}"));
+        answer.contains("serves seat 1 S1\n")
+    });
+    assert!(!program.log().contains("seat 1 answers without errors"));
 }
 
 #[test]
@@ -204,7 +295,7 @@ fn a_status_beyond_the_retry_budget_is_passed_on_and_counted() {
     // Ten retries are always allowed in 10 s.
     assert_eq!(replies[..10], [200; 10]);
     assert_eq!(replies[13], 503);
-    let metrics = fixture.metrics();
+    let metrics = fixture.program.metrics();
     assert!(
         !metrics.contains("ringmaster_retries_denied_total 0\n"),
         "{metrics}"

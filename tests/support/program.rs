@@ -214,6 +214,13 @@ impl Ringmaster {
         client
     }
 
+    /// Returns the text of `/metrics`.
+    #[track_caller]
+    pub(crate) fn metrics(&self) -> String {
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        exchange(self.control, request).text()
+    }
+
     /// Sends one line to the control port, as netcat does, and returns the whole answer.
     #[track_caller]
     pub(crate) fn command(&self, line: &str) -> String {

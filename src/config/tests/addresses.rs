@@ -39,7 +39,12 @@ fn limits_for_each_client_go_together() {
     let limits = |args: &[&str]| {
         let clients = check(args).unwrap().proxy.clients;
         let report = clients.report();
-        report.map(|(limits, ..)| (limits.connections, limits.bucket.map(|bucket| bucket.burst)))
+        report.map(|(limits, ..)| {
+            (
+                limits.connections,
+                limits.rate.map(|(_, bucket)| bucket.burst),
+            )
+        })
     };
     assert_eq!(limits(&["--allow", "10.0.0.0/8"]), None);
     let connections = ["--max-connections-per-client", "1"];

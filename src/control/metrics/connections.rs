@@ -1,8 +1,8 @@
 //! Metrics of whole connections, in the balance modes that have them. Without them, nothing is
 //! added.
 
-use super::exposition::{Families, MetricLabels};
-use super::samples::{DURATION_BUCKETS, seat_label};
+use super::exposition::Families;
+use super::samples::{DURATION_BUCKETS, by_seat, by_seat_and};
 use crate::metrics::{ConnectionEnd, DURATION_SCALE};
 use crate::ring::Seat;
 use crate::stats::{ConnectionCounts, SeatCounts};
@@ -14,25 +14,19 @@ const CONNECT_BUCKETS: usize = 15;
 pub(super) fn add(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
     let with = |(seat, counts): &(Seat, SeatCounts)| Some((*seat, **counts.connections.as_ref()?));
     let all: Vec<(Seat, ConnectionCounts)> = seats.iter().filter_map(with).collect();
-    let ends = all.iter().flat_map(|(seat, counts)| {
-        let ends = ConnectionEnd::ALL.iter().zip(counts.ends);
-        ends.map(|(end, count)| {
-            let end = ("end", end.as_str().to_owned());
-            (vec![seat_label(*seat), end], count)
-        })
-    });
+    let ends = |counts: &ConnectionCounts| {
+        ConnectionEnd::ALL.map(|end| (end.as_str(), counts.ends[end as usize]))
+    };
     let help = "Number of connections that the replica in a seat accepted and that are over, by their end: ended \
                 (by both sides in order), client_reset, replica_reset or timed_out (silent for --tunnel-timeout).";
-    families.counter("tcp_connections_total", help, ends);
-    let by_seat = |times: fn(&ConnectionCounts) -> _| {
-        let sample = move |(seat, counts): &(Seat, ConnectionCounts)| -> (MetricLabels, _) {
-            (vec![seat_label(*seat)], times(counts))
-        };
-        all.iter().map(sample).collect::<Vec<_>>()
-    };
+    families.counter(
+        "tcp_connections_total",
+        help,
+        by_seat_and(&all, "end", ends),
+    );
     let help =
         "Time from the start of a connection to a replica until it was accepted, in seconds.";
-    let connects = by_seat(|counts| counts.connects);
+    let connects = by_seat(&all, |counts| counts.connects);
     families.histogram(
         "tcp_connect_seconds",
         help,
@@ -40,7 +34,7 @@ pub(super) fn add(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
         connects,
     );
     let help = "Time from the acceptance of a connection by its replica to its end, in seconds.";
-    let durations = by_seat(|counts| counts.durations);
+    let durations = by_seat(&all, |counts| counts.durations);
     // 10 ms to 5,000 s.
     let buckets = (&DURATION_BUCKETS[..], DURATION_SCALE);
     families.scaled_histogram("tcp_connection_duration_seconds", help, buckets, durations);

@@ -127,7 +127,7 @@ fn requests(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
         Retry::ALL.map(count)
     };
     families.counter("retries_total", help, by_seat_and(seats, "reason", retries));
-    let help = "Number of requests that another replica answered, because the one in the seat was not up, refused or lost them.";
+    let help = "Number of requests that another replica answered, because the one in the seat was not up, refused or lost them, or gave a status of --retry-on.";
     let saved = by_seat(seats, |counts| counts.saved);
     families.counter("saved_requests_total", help, saved);
     let help =

@@ -10,7 +10,7 @@ pub(super) fn add(families: &mut Families, port: &PortCounts) {
     let help = "Maximum number of open client connections.";
     families.gauge("connections_limit", help, unlabelled(port.limit as f64));
     let mut count = |name, help, count| families.counter(name, help, unlabelled(count));
-    let help = "Number of idle client connections that were closed for new ones, at the limit.";
+    let help = "Number of client connections that were closed for new ones at the limit, because they were idle or had not completed a head.";
     count("connections_evicted_total", help, port.evicted);
     let help = "Number of client connections that were reset because no replica could be reached, with --balance source or sni.";
     count("connections_unserved_total", help, port.unserved);
@@ -38,8 +38,7 @@ pub(super) fn add(families: &mut Families, port: &PortCounts) {
     let mut count = |name, help, count| families.counter(name, help, unlabelled(count));
     let help = "Number of client connections that were accepted.";
     count("connections_accepted_total", help, port.accepted);
-    let help =
-        "Number of lost requests that were not sent again, because the retry budget was spent.";
+    let help = "Number of requests that were not sent again, because the retry budget was spent.";
     count("retries_denied_total", help, port.retries_denied);
     let help = "Number of requests that got their connection to a replica from a pool.";
     count("pool_hits_total", help, port.pool_hits);

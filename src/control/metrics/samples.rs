@@ -3,7 +3,6 @@
 
 use super::exposition::MetricLabels;
 use crate::ring::Seat;
-use crate::stats::SeatCounts;
 
 /// Buckets of requests and starts, in microseconds: 0.1 ms to 50 s.
 pub(super) const DURATION_BUCKETS: [u64; 18] = [
@@ -20,20 +19,20 @@ pub(super) fn seat_label(seat: Seat) -> (&'static str, String) {
 }
 
 /// Returns a sample for each seat.
-pub(super) fn by_seat<'a, T: 'a>(
-    seats: &'a [(Seat, SeatCounts)],
-    value: impl Fn(&SeatCounts) -> T + 'a,
+pub(super) fn by_seat<'a, C: 'a, T: 'a>(
+    seats: &'a [(Seat, C)],
+    value: impl Fn(&C) -> T + 'a,
 ) -> impl Iterator<Item = (MetricLabels, T)> + 'a {
-    let sample = move |(at, counts): &(Seat, SeatCounts)| (vec![seat_label(*at)], value(counts));
+    let sample = move |(at, counts): &(Seat, C)| (vec![seat_label(*at)], value(counts));
     seats.iter().map(sample)
 }
 
 /// Returns a sample for each seat and each of its `values`. The label `name` distinguishes the
 /// values.
-pub(super) fn by_seat_and<'a, const N: usize>(
-    seats: &'a [(Seat, SeatCounts)],
+pub(super) fn by_seat_and<'a, C: 'a, const N: usize>(
+    seats: &'a [(Seat, C)],
     name: &'static str,
-    values: impl Fn(&SeatCounts) -> [(&'static str, u64); N] + 'a,
+    values: impl Fn(&C) -> [(&'static str, u64); N] + 'a,
 ) -> impl Iterator<Item = (MetricLabels, u64)> + 'a {
     seats.iter().flat_map(move |(at, counts)| {
         let labels = |value: &str| vec![seat_label(*at), (name, value.to_owned())];

@@ -44,7 +44,7 @@ use crate::stats::{PortCounts, Rates, SeatCounts, TICK, TimelinePoint};
 /// Seats are those on the ring, in order; the totals include seats that have left it. `refused` are
 /// malformed requests. `own_replies` includes them, and errors and admin replies of the balancer.
 /// `retries_denied` are requests that were not retried because of the retry budget. `evicted` are
-/// idle clients that were closed for new ones, at the limit of connections. A `bound` of 0 is no
+/// clients that were closed for new ones, at the limit of connections. A `bound` of 0 is no
 /// bound.
 pub(super) fn render(report: &StatsReport<'_>) -> Value {
     let (all, recent) = &report.all;

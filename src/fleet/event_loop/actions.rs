@@ -4,7 +4,6 @@
 use std::time::Instant;
 
 use super::{FleetLoop, preparation};
-use crate::fleet::engine::Management;
 use crate::fleet::plan::Action;
 
 impl FleetLoop {
@@ -21,10 +20,7 @@ impl FleetLoop {
                 if !self.plan.runs(id) {
                     pending.spawning.insert(id, Instant::now());
                 }
-                if self.engine.management() == Management::Managed {
-                    // Backends of the operator may report any identity.
-                    self.heartbeats.expect_identity(id, name, seat);
-                }
+                self.heartbeats.expect_identity(id, name, seat);
             }
             Action::StartProbing(id, addr) => {
                 let seat = self.plan.seat(id);

@@ -34,10 +34,8 @@ pub(super) enum Stage {
     Trying,
     /// The list with the change is being saved.
     Saving,
-    /// The list was saved, or could not be.
-    Saved(Result<(), String>),
-    /// The change is refused.
-    Refused(OrderError),
+    /// The list was saved, or the change is refused.
+    Done(Result<(), OrderError>),
 }
 
 impl BackendOrder {

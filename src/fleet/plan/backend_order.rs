@@ -105,7 +105,10 @@ fn trying(
 pub(super) fn saved(state: &mut PlanState, order_id: OrderId, result: Result<(), String>) {
     let order = state.orders.backend_mut();
     if let Some(order) = order.filter(|order| order.order_id == order_id) {
-        order.stage = Stage::Saved(result);
+        order.stage = Stage::Done(result.map_err(|why| {
+            let sentence = format!("the backends cannot be saved: {why}; nothing has changed");
+            OrderError::unavailable(sentence)
+        }));
     }
 }
 
@@ -123,10 +126,10 @@ pub(super) fn advance(state: &mut PlanState, order: &mut BackendOrder) -> bool {
                 state.effects.push(Action::Save(order.order_id, list));
                 Stage::Saving
             }
-            Err(refusal) => Stage::Refused(refusal),
+            Err(refusal) => Stage::Done(Err(refusal)),
         };
     }
-    matches!(order.stage, Stage::Saved(_) | Stage::Refused(_))
+    matches!(order.stage, Stage::Done(_))
 }
 
 /// Returns the list of the backends after a change.
@@ -156,15 +159,10 @@ pub(super) fn complete(
     order: BackendOrder,
     env: &dyn Environment,
 ) -> Option<ActiveOrder> {
-    let refusal = match order.stage {
-        Stage::Saved(Ok(())) => None,
-        Stage::Saved(Err(why)) => Some(OrderError::unavailable(format!(
-            "the backends cannot be saved: {why}; nothing has changed"
-        ))),
-        Stage::Refused(refusal) => Some(refusal),
-        Stage::Trying | Stage::Saving => return None,
+    let Stage::Done(result) = order.stage else {
+        return None;
     };
-    if let Some(refusal) = refusal {
+    if let Err(refusal) = result {
         state.effects.answer(order.order_id, Err(refusal));
         return None;
     }

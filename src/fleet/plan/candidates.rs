@@ -7,6 +7,7 @@
 //! is kept while it answers, and a move begins with the new address and not with the end of the old
 //! one.
 
+use super::backend::Backend;
 use super::backend_change::BackendOrder;
 use super::replica::{Phase, Replica};
 use super::seat::SeatRecord;
@@ -131,15 +132,28 @@ fn wanted_candidates(state: &PlanState, record: &SeatRecord) -> Vec<Wanted> {
     if is_kept {
         return Vec::new();
     }
-    let probed = holder.filter(|holder| state.is_probed(holder.id));
-    let mut addresses = backend.addresses_besides(probed.map(|holder| holder.addr));
+    let mut wanted = wanted_besides(state, record.seat, record.display_name(), backend);
     if !state.policy.watched {
         // No address is tried: the first counts as up.
-        addresses.truncate(1);
+        wanted.truncate(1);
     }
+    wanted
+}
+
+/// Returns the addresses of a backend for a seat, besides one that is probed there already.
+fn wanted_besides(
+    state: &PlanState,
+    seat: Seat,
+    name: &ReplicaName,
+    backend: &Backend,
+) -> Vec<Wanted> {
+    let record = state.seats.get(seat);
+    let holder = record.and_then(|record| record.holder.as_ref());
+    let probed = holder.filter(|holder| state.is_probed(holder.id));
+    let addresses = backend.addresses_besides(probed.map(|holder| holder.addr));
     let wanted = addresses.into_iter().map(|addr| Wanted {
-        seat: record.seat,
-        name: record.display_name().clone(),
+        seat,
+        name: name.clone(),
         addr,
     });
     wanted.collect()
@@ -151,18 +165,7 @@ fn wanted_by_order(state: &PlanState) -> Vec<Wanted> {
     let Some(new) = order.and_then(BackendOrder::new_address) else {
         return Vec::new();
     };
-    let record = state.seats.get(new.seat);
-    let holder = record.and_then(|record| record.holder.as_ref());
-    let probed = holder.filter(|holder| state.is_probed(holder.id));
-    let addresses = new
-        .backend
-        .addresses_besides(probed.map(|holder| holder.addr));
-    let wanted = addresses.into_iter().map(|addr| Wanted {
-        seat: new.seat,
-        name: new.name.clone(),
-        addr,
-    });
-    wanted.collect()
+    wanted_besides(state, new.seat, &new.name, &new.backend)
 }
 
 /// Handles the first answer of a candidate: it takes the seat, or an order goes on.

@@ -20,9 +20,11 @@ use crate::roster::{Health, ReplicaAddr, ReplicaId};
 pub(super) fn begin(state: &mut PlanState) {
     for (id, replica) in state.replicas.iter() {
         if state.policy.keeper == Management::External {
-            let watched = replica.addr.filter(|_| state.policy.watched);
-            let action = watched.map(|addr| Action::StartProbing(id, addr));
-            action.into_iter().for_each(|one| state.effects.push(one));
+            if let Some(addr) = replica.addr
+                && state.policy.watched
+            {
+                state.effects.push(Action::StartProbing(id, addr));
+            }
             continue;
         }
         let action = Action::Start(id, replica.seat, replica.name.clone());

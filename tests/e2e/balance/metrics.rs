@@ -1,14 +1,9 @@
 //! Metrics of whole connections: their ends, and the times of their connects and durations.
 
 use super::before;
-use crate::support::{Backend, Ringmaster, TEST_TIMEOUT, eventually, exchange};
+use crate::support::{Backend, Ringmaster, TEST_TIMEOUT, eventually};
 
 const ASK: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
-
-fn scrape(program: &Ringmaster) -> String {
-    let scrape = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    exchange(program.control, scrape).text()
-}
 
 /// The value of the sample with this name and these labels.
 #[track_caller]
@@ -27,7 +22,7 @@ fn expect_ends(program: &Ringmaster, expected: [f64; 4]) {
     let ends = ["ended", "client_reset", "replica_reset", "timed_out"];
     let mut found = [0.0; 4];
     let all_ends = || {
-        let text = scrape(program);
+        let text = program.metrics();
         found = ends.map(|end| {
             let labels = format!("seat=\"1\",end=\"{end}\"");
             value(&text, "tcp_connections_total", &labels)
@@ -67,7 +62,7 @@ fn each_connection_is_counted_by_its_end_with_its_times() {
     expect_ends(&program, [2.0, 1.0, 0.0, 0.0]);
     program.client_after("r").expect_closed();
     expect_ends(&program, [2.0, 1.0, 1.0, 0.0]);
-    let text = scrape(&program);
+    let text = program.metrics();
     for name in ["tcp_connect_seconds", "tcp_connection_duration_seconds"] {
         assert_eq!(value(&text, &format!("{name}_count"), "seat=\"1\""), 4.0);
         assert!(
@@ -90,7 +85,7 @@ fn a_silent_connection_times_out_after_the_time_that_is_counted() {
     assert_eq!(client.take(2), b"ok");
     client.expect_closed();
     expect_ends(&program, [0.0, 0.0, 0.0, 1.0]);
-    let text = scrape(&program);
+    let text = program.metrics();
     let bucket = |bound: &str| {
         let labels = format!("seat=\"1\",le=\"{bound}\"");
         value(&text, "tcp_connection_duration_seconds_bucket", &labels)
@@ -115,12 +110,12 @@ fn connections_by_their_first_request_count_and_requests_do_not() {
         assert_eq!(client.rest(), b"");
     }
     expect_ends(&program, [20.0, 0.0, 0.0, 0.0]);
-    let text = scrape(&program);
+    let text = program.metrics();
     // No connection is counted that was refused, except as a retry.
     let refused = value(&text, "tcp_connect_seconds_count", "seat=\"2\"");
     assert_eq!(refused, 0.0);
     let program = Ringmaster::before(backend.addr, &[]);
     assert_eq!(program.client().ask(ASK).status(), 200);
-    let text = scrape(&program);
+    let text = program.metrics();
     assert!(!text.contains("ringmaster_tcp_"), "{text}");
 }

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::{before, recording};
 use crate::support::client_hello::{message, message_of_browser, records, server_name};
 use crate::support::{Backend, Client, Ringmaster, Signal, TEST_TIMEOUT, Wire};
-use crate::support::{eventually, exchange, fresh_path};
+use crate::support::{eventually, fresh_path};
 
 const BY_NAME: [&str; 2] = ["--balance", "sni"];
 
@@ -41,10 +41,9 @@ fn home(program: &Ringmaster, key: &str) -> String {
 
 #[track_caller]
 fn expect_refused(program: &Ringmaster, count: u32) {
-    let scrape = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let counted = format!("\nringmaster_client_hellos_refused_total {count}\n");
     eventually(TEST_TIMEOUT, &counted, || {
-        exchange(program.control, scrape).text().contains(&counted)
+        program.metrics().contains(&counted)
     });
 }
 

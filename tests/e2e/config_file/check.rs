@@ -109,6 +109,23 @@ fn check_finds_what_serve_finds_after_its_settings() {
 }
 
 #[test]
+fn the_ring_is_judged_with_the_seats_of_the_state_file() {
+    let lines = |count: u32| {
+        let line =
+            |seat| format!("{{\"seat\":{seat},\"name\":\"S{seat}\",\"address\":\"127.0.0.1:80\"}}");
+        let lines: Vec<String> = (1..=count).map(line).collect();
+        format!("{{\"backends\": [\n{}\n]}}", lines.join(",\n"))
+    };
+    // The classic ring has room for 56 seats.
+    for (count, code) in [(56, 0), (57, 2)] {
+        let state = File::new(lines(count));
+        let flags = ["check", "--ring", "classic", "--state", state.path()];
+        let output = run_to_end(&flags);
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn a_file_at_the_limit_is_read_and_one_beyond_it_is_refused() {
     let limit = usize::try_from(ringmaster::config::MAX_CONFIG_FILE).expect("a size");
     let file = File::new("#".repeat(limit));
