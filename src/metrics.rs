@@ -3,13 +3,14 @@
 //!
 //! Every counter has a single writer (its worker), which adds with a plain load and store. Readers
 //! sum over the workers. Nothing here locks or decides anything, and nothing but the counters of
-//! whole connections is allocated after construction.
+//! whole connections and of queues is allocated after construction.
 
 mod connections;
 mod counter;
 mod data_port;
 mod fleet;
 mod histogram;
+mod queue;
 mod retry;
 
 pub use connections::{ConnectionCounters, ConnectionEnd, DURATION_SCALE};
@@ -17,6 +18,7 @@ pub use counter::{Counter, StatusClasses};
 pub use data_port::{AccessLogCounters, DataPortCounters, WorkerPortCounters};
 pub use fleet::{FleetCounters, SeatCounters};
 pub use histogram::{BOUNDS_MICROS, Histogram, HistogramSnapshot};
+pub use queue::{QueueCounters, QueueEnd};
 pub use retry::Retry;
 
 use std::sync::OnceLock;
@@ -78,6 +80,8 @@ pub struct WorkerCounters {
     pub total: Histogram,
     /// Allocated by the worker when connections are balanced as a whole.
     connections: OnceLock<Box<ConnectionCounters>>,
+    /// Allocated by the worker when there is a limit of requests in flight.
+    queue: OnceLock<Box<QueueCounters>>,
 }
 
 impl ReplicaCounters {
@@ -210,6 +214,17 @@ impl WorkerCounters {
     #[must_use]
     pub fn connections_if_any(&self) -> Option<&ConnectionCounters> {
         self.connections.get().map(|counters| &**counters)
+    }
+
+    /// Returns the counters of the queue, which the worker allocates with the first call.
+    pub fn queue(&self) -> &QueueCounters {
+        self.queue.get_or_init(Box::default)
+    }
+
+    /// Returns the counters of the queue, if the worker has any.
+    #[must_use]
+    pub fn queue_if_any(&self) -> Option<&QueueCounters> {
+        self.queue.get().map(|counters| &**counters)
     }
 
     /// Counts a request that left this replica for this reason.

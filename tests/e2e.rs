@@ -26,6 +26,7 @@ mod e2e {
     mod forwarding;
     mod h1;
     mod harness_selftest;
+    mod in_flight_limit;
     mod key_affinity;
     mod limits;
     mod manual;

@@ -13,7 +13,7 @@ use clap::{ArgAction, ValueEnum};
 use ipnet::IpNet;
 
 use super::clients::ClientArgs;
-use super::failures::FailureArgs;
+use super::failures::{FailureArgs, InFlightArgs};
 use super::heartbeat::HeartbeatArgs;
 use super::parsers::{
     DEFAULT_KEY, DEFAULT_MAX_CONNECTIONS, LogDestination, address, duration, log_destination,
@@ -168,6 +168,8 @@ pub struct ServeArgs {
     pub slow_guard: bool,
     #[command(flatten)]
     pub failures: FailureArgs,
+    #[command(flatten)]
+    pub in_flight: InFlightArgs,
     #[arg(long, env = "RINGMASTER_CONNECT_TIMEOUT", default_value = "4s", value_parser = positive_duration, help = "Time limit to connect to a replica; the kernel repeats a lost SYN after 1 s and 3 s")]
     pub connect_timeout: Duration,
     #[arg(long, env = "RINGMASTER_HEAD_TIMEOUT", default_value = "10s", value_parser = positive_duration, help = "Time limit from the first byte of a request to the end of its head, and from a new connection to its first byte")]

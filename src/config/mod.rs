@@ -33,7 +33,7 @@ pub use clients::ClientArgs;
 pub use containers::{ContainerArgs, OnExit};
 pub use ctl::CtlArgs;
 pub(crate) use environment::warnings;
-pub use failures::FailureArgs;
+pub use failures::{FailureArgs, InFlightArgs};
 pub use file::MAX_CONFIG_FILE;
 pub use fixed_backends::{FixedArgs, FixedBackends};
 pub use parsers::{DEFAULT_MAX_CONNECTIONS, LogDestination};
@@ -161,6 +161,7 @@ impl ServeArgs {
                 retry_on: self.failures.retry_on.unwrap_or_default(),
                 eject: self.failures.eject_5xx,
                 slow_guard: self.slow_guard,
+                in_flight: self.in_flight.check()?,
                 admin,
                 splice: !self.no_splice,
                 via: self.via,

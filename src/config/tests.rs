@@ -218,6 +218,14 @@ fn flags_that_do_not_go_together_are_refused() {
             "--retry-on needs --retries above 0",
         ),
         (
+            &["--queue", "1"],
+            "--queue needs --max-in-flight-per-replica",
+        ),
+        (
+            &["--queue-timeout", "1s"],
+            "--queue-timeout needs --max-in-flight-per-replica",
+        ),
+        (
             &["--balance", "sni", "--retry-on", "503"],
             "--retry-on goes with --balance request: otherwise no reply is read",
         ),

@@ -30,7 +30,7 @@ use super::request::ProxiedRequest;
 use super::request_stats::RequestStats;
 use super::response_state::ResponseError;
 use super::retry_state::RetryState;
-use super::route;
+use super::selection;
 use super::upstream::Upstream;
 use super::worker::Worker;
 use crate::roster::Health;
@@ -159,7 +159,7 @@ async fn reach(
                     true => stats.begun,
                     false => Instant::now(),
                 };
-                let next = route::select(worker, request.key, attempted, now).await;
+                let next = selection::select(worker, request.key, attempted, now).await;
                 let next = next.map_err(|no_replica| no_replica.error_reply(worker, attempted))?;
                 stats.replica_chosen(next.upstream().chosen_at.get());
                 (next, ConnectOptions::Any)

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use super::access_record::RouteReason;
+use super::in_flight_limit::InFlightPermit;
 use super::local_notify::Waiter;
 use super::upstream::{Upstream, is_worse};
 use crate::load::ReplyOutcome;
@@ -28,12 +29,19 @@ pub(super) struct InFlight {
     slow: Cell<bool>,
     /// `true` if the request probes a replica that is ejected for its errors.
     pub(super) is_probe: bool,
+    /// `true` if the request has a permit of the replica's limit.
+    is_admitted: bool,
 }
 
 impl InFlight {
-    /// Counts a request for `upstream`. The flag is `true` if the counters of the other workers are
-    /// due to be read.
-    pub(super) fn begin(upstream: Rc<Upstream>, reason: RouteReason, now: Instant) -> (Self, bool) {
+    /// Counts a request for `upstream`, with its permit if the replica has a limit. The flag is
+    /// `true` if the counters of the other workers are due to be read.
+    pub(super) fn begin(
+        upstream: Rc<Upstream>,
+        reason: RouteReason,
+        permit: Option<InFlightPermit>,
+        now: Instant,
+    ) -> (Self, bool) {
         let counters = upstream.counters();
         counters.requests.add(1);
         match reason {
@@ -53,6 +61,7 @@ impl InFlight {
             awaiting_reply: Cell::new(true),
             slow: Cell::new(false),
             is_probe,
+            is_admitted: permit.map(InFlightPermit::hand_over).is_some(),
             upstream,
         };
         (in_flight, merge_due)
@@ -124,5 +133,10 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.end(ReplyOutcome::Gone);
         self.upstream.counters().end();
+        if self.is_admitted
+            && let Some(limit) = &self.upstream.limit
+        {
+            limit.release();
+        }
     }
 }

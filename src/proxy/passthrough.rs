@@ -24,7 +24,7 @@ use super::generated_id::GeneratedId;
 use super::in_flight::InFlight;
 use super::record_builder::AccessRecordBuilder;
 use super::request_stats::{ByteCounters, RequestStats};
-use super::route::{self, NoReplica};
+use super::selection::{self, NoReplica};
 use super::tunnel;
 use super::worker::Worker;
 use super::write::{write_some, write_whole};
@@ -140,7 +140,7 @@ async fn connect_any(
     let mut attempted = Attempted::default();
     let mut reroutes = 0;
     loop {
-        let next = route::select(worker, key, &mut attempted, Instant::now());
+        let next = selection::select(worker, key, &mut attempted, Instant::now());
         let Some(next) = unless_reset(worker, &mut client.stream, next).await else {
             return Ok(None);
         };

@@ -34,7 +34,9 @@ impl PrivateSlot<Upstream> {
             true => RouteReason::Home,
             false => RouteReason::Private,
         };
-        let (in_flight, merge_due) = InFlight::begin(Rc::clone(upstream), reason, now);
+        // The server has taken this client already, so its requests do not wait in the queue.
+        let permit = upstream.limit.as_ref().and_then(|limit| limit.try_admit());
+        let (in_flight, merge_due) = InFlight::begin(Rc::clone(upstream), reason, permit, now);
         if merge_due {
             worker.merge_loads(&view);
         }

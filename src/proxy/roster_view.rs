@@ -47,13 +47,23 @@ impl RosterView {
                     upstream.set_health(member.health, member.drained);
                     Rc::clone(upstream)
                 }
-                None => Rc::new(Upstream::new(member, worker, load)),
+                None => {
+                    let limits = settings.in_flight.as_ref();
+                    let limit = limits.map(|limits| limits.of(member.id));
+                    Rc::new(Upstream::new(member, worker, load).with_limit(limit))
+                }
             });
         let upstreams: Vec<Rc<Upstream>> = upstreams.collect();
         if settings.balance != BalanceMode::Request {
             let counters = upstreams.iter().map(|upstream| upstream.counters());
             counters.for_each(|counters| {
                 counters.connections();
+            });
+        }
+        if settings.in_flight.is_some() {
+            let counters = upstreams.iter().map(|upstream| upstream.counters());
+            counters.for_each(|counters| {
+                counters.queue();
             });
         }
         // A replica that left keeps its exchanges, which a drain waits for, and gets no new ones.

@@ -4,185 +4,35 @@
 //! order, so only its own keys move, and they return to it later. The overflow of a full seat goes
 //! to the least loaded one: in ring order it would fill the next seat, and then the one after that.
 
-use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::rc::Rc;
-use std::task::Poll;
-use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::access_record::RouteReason;
 use super::attempted::Attempted;
-use super::error_reply::ErrorReply;
-use super::in_flight::InFlight;
 use super::roster_view::RosterView;
 use super::upstream::Upstream;
-use super::worker::Worker;
 use crate::load::{GuardVerdict, LoadView};
 use crate::ring::{Key, Seat};
-use crate::roster::{Health, ReplicaId};
+use crate::roster::Health;
 
-/// Wait of a request that every seat has lost or refused. After it without news from the roster, a
-/// seat that lost the request is tried again.
-const RETRY_LOST_AFTER: Duration = Duration::from_millis(200);
-
-/// Reason why no seat serves a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoReplica {
-    /// The ring has no seats.
-    Empty,
-    /// No seat came up in time.
-    Down,
-}
-
-impl NoReplica {
-    /// Returns the reply to a client whose request no seat serves.
-    pub(super) fn error_reply(self, worker: &Worker, attempted: &Attempted) -> ErrorReply {
-        let sentence = match (self, &attempted.unreached) {
-            (Self::Empty, _) => "there are no replicas".to_owned(),
-            (Self::Down, Some(unreached)) if worker.view().any_accepts_requests() => {
-                unreached.to_string()
-            }
-            (Self::Down, _) => "no replica is up".to_owned(),
-        };
-        ErrorReply::new(503, sentence)
-    }
-}
-
-enum Choice {
+/// The seat for a request, as far as there is one now.
+pub(super) enum Choice {
     Serve(Rc<Upstream>, RouteReason),
     /// The replica may be slow: wait for any answer of it, at most until this time.
     Hold(Rc<Upstream>, RouteReason, Instant),
+    /// No seat is up.
     Wait,
+    /// The ring has no seats.
     Empty,
 }
 
-/// Event that a request waits for before a replica can be chosen.
-enum Blocked {
-    /// An answer of this replica, at most until this time.
-    Held(Rc<Upstream>, Instant),
-    /// A seat that is up. `watched` is `true` if health may change by itself.
-    Down { watched: bool },
-}
-
-/// Chooses the replica for `key` and counts the request there. `now` is the current time.
+/// Chooses the seat for `key` at the time `now`.
 ///
 /// The first seat in ring order that is up, not slow and untried serves it. If that seat is full,
-/// the least loaded one does; without any, the first suspect. If there is none at all, it waits for
-/// at most the seat wait.
-pub(super) async fn select(
-    worker: &Worker,
-    key: Key,
-    attempted: &mut Attempted,
-    now: Instant,
-) -> Result<InFlight, NoReplica> {
-    match try_select(worker, key, attempted, now)? {
-        Ok(in_flight) => Ok(in_flight),
-        // Rare and large: boxed, so that a request is small.
-        Err(blocked) => Box::pin(wait(worker, key, attempted, blocked)).await,
-    }
-}
-
-/// Returns the replica if there is one now, otherwise the event to wait for.
-fn try_select(
-    worker: &Worker,
-    key: Key,
-    attempted: &mut Attempted,
-    now: Instant,
-) -> Result<Result<InFlight, Blocked>, NoReplica> {
-    let view = worker.view();
-    // There must be no await between the choice and the count: a drain trusts the count.
-    let choice = choose(&view, &mut worker.load(), key, attempted, now);
-    if matches!(
-        choice,
-        Choice::Wait | Choice::Serve(_, RouteReason::FailedOver)
-    ) && let Some(home) = home_if_down(&view, key)
-    {
-        attempted.mark_failed(home);
-    }
-    let (upstream, reason) = match choice {
-        Choice::Serve(upstream, reason) => (upstream, reason),
-        Choice::Hold(upstream, _, due) if worker.may_wait() => {
-            return Ok(Err(Blocked::Held(upstream, due)));
-        }
-        Choice::Hold(upstream, reason, _) => (upstream, reason),
-        Choice::Empty => return Err(NoReplica::Empty),
-        Choice::Wait => {
-            let watched = view.roster.watched;
-            return Ok(Err(Blocked::Down { watched }));
-        }
-    };
-    let (in_flight, merge_due) = InFlight::begin(upstream, reason, now);
-    if merge_due {
-        worker.merge_loads(&view);
-    }
-    Ok(Ok(in_flight))
-}
-
-async fn wait(
-    worker: &Worker,
-    key: Key,
-    attempted: &mut Attempted,
-    mut blocked: Blocked,
-) -> Result<InFlight, NoReplica> {
-    let mut until = None;
-    loop {
-        let slot = worker.wait_for_seat();
-        match blocked {
-            Blocked::Held(upstream, due) => hold(&upstream, due).await,
-            Blocked::Down { watched } => {
-                let _slot = slot.ok_or(NoReplica::Down)?;
-                let now = Instant::now();
-                let until = *until.get_or_insert(now + worker.settings.limits.seat_wait);
-                if now >= until || !watched && attempted.lost.is_empty() {
-                    return Err(NoReplica::Down);
-                }
-                let pause = if watched {
-                    RETRY_LOST_AFTER
-                } else {
-                    Duration::ZERO
-                };
-                let wake = if attempted.lost.is_empty() {
-                    until
-                } else {
-                    until.min(now + pause)
-                };
-                match timeout_at(wake, worker.changed.notified()).await {
-                    // A replica that refused the request may have come back under the same address.
-                    Ok(()) => attempted.refused.retain(|id| !is_up(&worker.view(), *id)),
-                    // The fleet reports nothing against the replicas that lost it: only the
-                    // connection ended.
-                    Err(_) => attempted.lost.clear(),
-                }
-            }
-        }
-        match try_select(worker, key, attempted, Instant::now())? {
-            Ok(in_flight) => return Ok(in_flight),
-            Err(next) => blocked = next,
-        }
-    }
-}
-
-/// Waits until a possibly slow replica answers anything or its health changes, at most until `due`.
-async fn hold(upstream: &Upstream, due: Instant) {
-    let (mut waiter, mut listening) = (upstream.relief_waiter(), false);
-    let relief = poll_fn(|cx| {
-        if std::mem::replace(&mut listening, true) {
-            return Poll::Ready(());
-        }
-        waiter.register(cx);
-        Poll::Pending
-    });
-    let _ = timeout_at(due, relief).await;
-}
-
-fn is_up(view: &RosterView, id: ReplicaId) -> bool {
-    let mut upstreams = view.upstreams.iter();
-    upstreams.any(|upstream| upstream.id == id && upstream.accepts_requests())
-}
-
-fn choose(
+/// the least loaded one does; without any, the first suspect.
+pub(super) fn choose(
     view: &RosterView,
     load: &mut LoadView,
     key: Key,
@@ -245,7 +95,7 @@ fn choose(
 }
 
 /// Returns the replica of a key's home if it is not up.
-fn home_if_down(view: &RosterView, key: Key) -> Option<&Rc<Upstream>> {
+pub(super) fn home_if_down(view: &RosterView, key: Key) -> Option<&Rc<Upstream>> {
     let at = view.roster.position(view.roster.ring.owner(key)?)?;
     view.upstreams
         .get(at)

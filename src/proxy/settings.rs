@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::access_record::AccessLogHandle;
+use super::in_flight_limit::InFlightLimits;
 use super::key::KeyRule;
 use super::retry_on::RetryOn;
 use crate::access::AccessPolicy;
@@ -37,6 +38,8 @@ pub struct ProxySettings {
     pub eject: Option<EjectionRule>,
     /// `true` if requests avoid a replica that is slow compared with the others.
     pub slow_guard: bool,
+    /// Limits of requests in flight per replica; `None` sets none.
+    pub in_flight: Option<InFlightLimits>,
     /// Access rules of the admin paths on this port; `None` makes them ordinary paths.
     pub admin: Option<AccessPolicy>,
     /// `true` if large bodies move through pipes (splice(2)) instead of being copied.

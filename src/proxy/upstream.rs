@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::in_flight_limit::InFlightLimit;
 use super::local_notify::{LocalNotify, Waiter};
 use super::private_slots::PrivateSlots;
 use super::reuse_policy::ReusePolicy;
@@ -37,6 +38,8 @@ pub(super) struct Upstream {
     /// `true` if an order keeps new requests away.
     drained: Cell<bool>,
     counters: Arc<ReplicaCounters>,
+    /// Limit of requests in flight, if there is one.
+    pub(super) limit: Option<Arc<InFlightLimit>>,
     worker: usize,
     /// The worker's view of the load, in which `index` is this replica's.
     load: Rc<RefCell<LoadView>>,
@@ -72,6 +75,7 @@ impl Upstream {
             health: Cell::new(member.health),
             drained: Cell::new(member.drained),
             counters: Arc::clone(&member.counters),
+            limit: None,
             worker,
             load: Rc::clone(load),
             index: Cell::new(usize::MAX),
@@ -83,6 +87,11 @@ impl Upstream {
             relief: LocalNotify::default(),
             errors: UpstreamErrors::default(),
         }
+    }
+
+    /// Returns the state with this limit of requests in flight.
+    pub(super) fn with_limit(self, limit: Option<Arc<InFlightLimit>>) -> Self {
+        Self { limit, ..self }
     }
 
     /// Applies the health in the roster. Requests that wait for the replica are notified if it is
@@ -244,38 +253,8 @@ impl Upstream {
         self.counters.requests()
     }
 
-    /// Publishes that this worker found the replica slow, and logs it.
-    pub(super) fn mark_slow(&self) {
-        self.counters().slow.store(true, Ordering::Relaxed);
-        tracing::info!(
-            "seat {} is slow (--slow-guard): its requests wait longer than those of other seats; its keys go to the next seat",
-            self.seat
-        );
-    }
-
-    /// Publishes whether this worker avoids the replica because of its errors.
-    pub(super) fn publish_ejected(&self, ejected: bool) {
-        self.counters().ejected.store(ejected, Ordering::Relaxed);
-    }
-
-    /// Publishes that the replica is not ejected any more, because too many are, and logs it.
-    pub(super) fn publish_spared(&self) {
-        self.publish_ejected(false);
-        tracing::warn!(
-            "seat {} is not ejected any more, because half of the replicas are",
-            self.seat
-        );
-    }
-
-    /// Publishes whether this worker found the replica at its bound.
-    pub(super) fn publish_full(&self, full: bool) {
-        let published = &self.counters().full;
-        if published.load(Ordering::Relaxed) != full {
-            published.store(full, Ordering::Relaxed);
-        }
-    }
-
-    /// Returns a waiter for the end of a delay that the slow guard imposed.
+    /// Returns a waiter for the end of a delay that the slow guard imposed, and for changes of the
+    /// replica's state.
     pub(super) fn relief_waiter(&self) -> Waiter<'_> {
         self.relief.waiter()
     }

@@ -4,6 +4,7 @@
 //! requests that arrived in between.
 
 use super::connection_counts::{self, ConnectionCounts};
+use super::queue_counts::{self, QueueCounts};
 use crate::metrics::{
     Counter, DataPortCounters, FleetCounters, HistogramSnapshot, ReplicaCounters, Retry,
     SeatCounters,
@@ -47,6 +48,8 @@ pub struct SeatCounts {
     pub total: HistogramSnapshot,
     /// Whole connections; `None` if requests are balanced.
     pub connections: Option<Box<ConnectionCounts>>,
+    /// The queue; `None` without a limit of requests in flight.
+    pub queue: Option<Box<QueueCounts>>,
     /// Time from a heartbeat to its answer.
     pub heartbeats: HistogramSnapshot,
     /// Heartbeats that failed.
@@ -80,6 +83,8 @@ impl SeatCounts {
             self.total.add(&worker.total.read());
             let connections = worker.connections_if_any().map(ConnectionCounts::read);
             connection_counts::add(&mut self.connections, connections.as_ref());
+            let queue = worker.queue_if_any().map(QueueCounts::read);
+            queue_counts::add(&mut self.queue, queue.as_ref());
         }
         self.in_flight += counters.in_flight();
         self.awaiting += counters.awaiting();
@@ -113,6 +118,7 @@ impl SeatCounts {
         self.first_byte.add(&other.first_byte);
         self.total.add(&other.total);
         connection_counts::add(&mut self.connections, other.connections.as_deref());
+        queue_counts::add(&mut self.queue, other.queue.as_deref());
         self.heartbeats.add(&other.heartbeats);
         self.missed += other.missed;
         self.deaths += other.deaths;

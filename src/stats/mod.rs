@@ -8,6 +8,7 @@
 mod connection_counts;
 mod counts;
 mod history;
+mod queue_counts;
 mod registry;
 mod sampler;
 mod timeline;
@@ -15,6 +16,7 @@ mod timeline;
 pub use connection_counts::ConnectionCounts;
 pub use counts::{FleetCountsSnapshot, PortCounts, SeatCounts};
 pub use history::{History, Rates, SNAPSHOTS_KEPT, StatsSnapshot, TICK};
+pub use queue_counts::QueueCounts;
 pub use registry::CounterRegistry;
 pub use sampler::{Sampler, WindowedStats};
 pub use timeline::{TIMELINE_POINTS, Timeline, TimelinePoint};

@@ -260,7 +260,8 @@ fn a_replica_that_was_down_is_not_ejected_when_it_is_up_again() {
             conversation.wire.write(if fails { BUSY } else { OK })?;
         }
     });
-    let others = [Backend::answering(OK), Backend::answering(OK)];
+    let elsewhere = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nelsewhere";
+    let others = [elsewhere, elsewhere].map(Backend::answering);
     let names = [("S1", &first), ("S2", &others[0]), ("S3", &others[1])];
     let names = names.map(|(name, backend)| format!("--backend={name}={}", backend.addr));
     let mut args: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -282,6 +283,8 @@ fn a_replica_that_was_down_is_not_ejected_when_it_is_up_again() {
         let answer = program.command(&format!("where {AT_SEAT_1}"));
         answer.contains("serves seat 1 S1\n")
     });
+    // At once, and not after the 4 s of the ejection.
+    assert_eq!(client.ask(with_id(AT_SEAT_1)).text(), "ok");
     assert!(!program.log().contains("seat 1 answers without errors"));
 }
 

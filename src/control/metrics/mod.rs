@@ -9,6 +9,7 @@ mod connections;
 mod exposition;
 mod port;
 mod process;
+mod queues;
 mod samples;
 
 use std::time::{Instant, UNIX_EPOCH};
@@ -52,6 +53,7 @@ fn render(context: &ControlContext, now: Instant) -> Result<String, String> {
     requests(&mut families, &seats);
     times(&mut families, &seats);
     connections::add(&mut families, &seats);
+    queues::add(&mut families, &seats);
     life_counters(&mut families, &seats, &counters.fleet);
     port::add(&mut families, &counters.port);
     families.text()

@@ -16,7 +16,7 @@ use crate::stats::{PortCounts, Rates, SeatCounts, TICK, TimelinePoint};
 ///   {"seat": 1, "name": "S1", "address": "127.0.0.1:40001", "state": "up",
 ///    "requests": 1200, "requests_per_s": 12.5, "share": 0.3334,
 ///    "responses": {"1xx": 0, "2xx": 1198, "3xx": 0, "4xx": 2, "5xx": 0},
-///    "in_flight": 1, "awaiting": 1,
+///    "in_flight": 1, "awaiting": 1, "queued": 0,
 ///    "home": 1190, "spilled": 10, "diverted": 0, "failed_over": 0, "private": 0,
 ///    "home_share": 0.9917,
 ///    "first_byte_ms": {"p50": 0.31, "p99": 1.2}, "total_ms": {"p50": 0.33, "p99": 1.4},
@@ -38,7 +38,8 @@ use crate::stats::{PortCounts, Rates, SeatCounts, TICK, TimelinePoint};
 ///
 /// `state` is `up`, `slow` (the slow guard diverts requests from it), `drained`, `suspect`, `down`,
 /// or `empty` before the seat's first replica; then `name` and `address` are null. `in_flight` and
-/// `awaiting` (a reply head) are of this moment. `home_share`, `share` (of all requests) and times
+/// `awaiting` (a reply head) are of this moment, as is `queued` (at the limit of requests in
+/// flight). `home_share`, `share` (of all requests) and times
 /// are null if nothing came within the window.
 ///
 /// Seats are those on the ring, in order; the totals include seats that have left it. `refused` are
@@ -117,6 +118,7 @@ fn counts_json(counts: &SeatCounts, recent: &Rates, all: &Rates) -> Value {
         "responses": classes(counts.replies),
         "in_flight": counts.in_flight,
         "awaiting": counts.awaiting,
+        "queued": counts.queue.as_ref().map_or(0, |queue| queue.waiting),
         "home": counts.home(),
         "spilled": counts.spilled,
         "diverted": counts.diverted,

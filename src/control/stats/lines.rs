@@ -74,6 +74,7 @@ pub(super) fn render(report: &StatsReport<'_>) -> Vec<String> {
     table(&mut lines, "load", &LOAD_COLUMNS, &rows, load_cells);
     table(&mut lines, "time", &TIME_COLUMNS, &rows, time_cells);
     table(&mut lines, "way", &ROUTE_COLUMNS, &rows, route_cells);
+    queue(&mut lines, &report.all.0);
     port(&mut lines, &report.stats.now.port);
     lines
 }
@@ -175,6 +176,18 @@ fn route_cells(row: &StatsRow) -> [String; 8] {
         counts.to_client.to_string(),
         counts.private.to_string(),
     ]
+}
+
+/// Adds the queues of all seats, if there is a limit of requests in flight.
+fn queue(lines: &mut Vec<String>, all: &SeatCounts) {
+    let Some(queue) = &all.queue else {
+        return;
+    };
+    let [served, timed_out, moved, client_left, full] = queue.ends;
+    lines.push(format!(
+        "queue waiting {} served {served} timed-out {timed_out} moved {moved} client-left {client_left} full {full}",
+        queue.waiting
+    ));
 }
 
 fn port(lines: &mut Vec<String>, port: &PortCounts) {

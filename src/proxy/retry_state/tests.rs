@@ -30,7 +30,7 @@ fn chosen(id: u64, health: Health) -> InFlight {
         counters: Arc::new(ReplicaCounters::new(1)),
     };
     let upstream = Rc::new(Upstream::new(&member, 0, &Rc::default()));
-    InFlight::begin(upstream, RouteReason::Home, Instant::now()).0
+    InFlight::begin(upstream, RouteReason::Home, None, Instant::now()).0
 }
 
 /// Returns a GET that was sent.

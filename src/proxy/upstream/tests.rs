@@ -120,7 +120,13 @@ async fn worse_health_wakes_waiters_and_closes_idle_connections() {
         upstream.set_health(before, false);
         let stream = TcpStream::connect(upstream.addr.0).await.unwrap();
         upstream.put_idle(stream, KEEP, 2, Instant::now());
-        let in_flight = InFlight::begin(Rc::clone(&upstream), RouteReason::Home, Instant::now()).0;
+        let in_flight = InFlight::begin(
+            Rc::clone(&upstream),
+            RouteReason::Home,
+            None,
+            Instant::now(),
+        )
+        .0;
         let woken = async { timeout(Duration::from_secs(5), until_degraded(&in_flight)).await };
         let (woken, ()) = tokio::join!(woken, async { upstream.set_health(now, false) });
         woken.unwrap();
@@ -137,7 +143,13 @@ async fn a_suspect_chosen_as_such_is_not_degraded() {
     let (upstream, _listener) = upstream().await;
     let upstream = Rc::new(upstream);
     upstream.set_health(Health::Suspect, false);
-    let in_flight = InFlight::begin(Rc::clone(&upstream), RouteReason::Home, Instant::now()).0;
+    let in_flight = InFlight::begin(
+        Rc::clone(&upstream),
+        RouteReason::Home,
+        None,
+        Instant::now(),
+    )
+    .0;
     let mut degradation = std::pin::pin!(until_degraded(&in_flight));
     for health in [Health::Suspect, Health::Up, Health::Suspect] {
         upstream.set_health(health, false);
@@ -155,7 +167,13 @@ async fn a_drained_replica_keeps_its_requests_and_gets_no_new_ones() {
         upstream.put_idle(stream, KEEP, 2, Instant::now());
     };
     give().await;
-    let in_flight = InFlight::begin(Rc::clone(&upstream), RouteReason::Home, Instant::now()).0;
+    let in_flight = InFlight::begin(
+        Rc::clone(&upstream),
+        RouteReason::Home,
+        None,
+        Instant::now(),
+    )
+    .0;
     upstream.set_health(Health::Up, true);
     give().await;
     assert!(
@@ -179,7 +197,13 @@ async fn a_slow_request_counts_until_its_end_no_matter_when_it_became_slow() {
     let upstream = Rc::new(upstream);
     let slow = || upstream.counters.slow_requests();
     for head_came_first in [false, true] {
-        let in_flight = InFlight::begin(Rc::clone(&upstream), RouteReason::Home, Instant::now()).0;
+        let in_flight = InFlight::begin(
+            Rc::clone(&upstream),
+            RouteReason::Home,
+            None,
+            Instant::now(),
+        )
+        .0;
         if head_came_first {
             in_flight.end_waiting();
         }

@@ -46,6 +46,7 @@ impl Worker {
             retry_on: Default::default(),
             eject: None,
             slow_guard: true,
+            in_flight: None,
             admin: None,
             splice: true,
             via: None,

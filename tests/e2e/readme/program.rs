@@ -188,8 +188,9 @@ fn every_metric_is_in_the_table_with_its_labels_and_no_other() {
     let program = Ringmaster::start(&["--replicas", "2"]);
     let scrape = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let mut known = families(&exchange(program.control, scrape).text());
-    // Whole connections have metrics of their own.
-    let program = Ringmaster::start(&["--replicas", "1", "--balance", "source"]);
+    // Whole connections and queues have metrics of their own.
+    let others = ["--balance", "source", "--max-in-flight-per-replica", "1"];
+    let program = Ringmaster::start(&[&["--replicas", "1"][..], &others].concat());
     known.extend(families(&exchange(program.control, scrape).text()));
     let labels: Vec<&String> = known["requests_total"].iter().collect();
     assert_eq!(labels, ["seat", "way"]);
