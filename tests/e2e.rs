@@ -51,4 +51,5 @@ mod e2e {
     mod text;
     mod timeouts;
     mod tunnel;
+    mod unix_sockets;
 }

@@ -32,7 +32,7 @@ pub struct FixedArgs {
         env = "RINGMASTER_BACKEND",
         value_delimiter = ',',
         value_name = "NAME=ADDR",
-        help = "Fixed replica at HOST:PORT; repeatable, implies --engine fixed"
+        help = "Fixed replica at HOST:PORT or unix:PATH; repeatable, implies --engine fixed"
     )]
     pub backends: Vec<String>,
     #[arg(long, env = "RINGMASTER_RESOLVE_INTERVAL", value_name = "TIME", value_parser = resolve_interval, help = "Time between two lookups of a backend's host name, whose server answers; otherwise it is looked up at once [default: 5s]")]

@@ -1,5 +1,5 @@
-//! Address of a fixed backend, as typed: `HOST:PORT`. Checked once, here; the host is looked up
-//! elsewhere.
+//! Address of a fixed backend, as typed: `HOST:PORT` or `unix:PATH`. Checked once, here; the host
+//! is looked up elsewhere.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaName};
+use crate::wire::stream_addr::{BadUnixPath, StreamAddr, UNIX_PREFIX, UnixPath};
 
 /// Longest host name, in bytes (RFC 1123 §2.1).
 const MAX_HOST: usize = 255;
 
-/// Address of a fixed backend: an IP address or a name, and a port.
+/// Address of a fixed backend: an IP address or a name, and a port; or the path of a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BackendAddr(Arc<str>);
 
@@ -20,21 +21,30 @@ pub struct BackendAddr(Arc<str>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadBackendAddr {
     /// The host or the port is missing or illegal.
-    #[error("the address is not HOST:PORT")]
+    #[error("the address is not HOST:PORT or unix:PATH")]
     Form,
     /// The host is an IPv6 address without brackets, so that its port cannot be told from it.
     #[error("the address is not HOST:PORT; an IPv6 address needs brackets: [::1]:80")]
     Brackets,
+    /// The path of a Unix socket is not one.
+    #[error(transparent)]
+    Unix(#[from] BadUnixPath),
 }
 
 impl BackendAddr {
-    /// Returns the address if its host is an IP address, so that there is nothing to look up.
+    /// Returns the address if there is nothing to look up: its host is an IP address, or it is a
+    /// Unix socket.
     #[must_use]
     pub fn literal(&self) -> Option<ReplicaAddr> {
-        self.0.parse().ok().map(ReplicaAddr)
+        let addr = match self.0.strip_prefix(UNIX_PREFIX) {
+            Some(path) => StreamAddr::Unix(path.parse().ok()?),
+            None => self.0.parse::<SocketAddr>().ok()?.into(),
+        };
+        Some(ReplicaAddr(addr))
     }
 
-    /// Returns the host without its port; an IPv6 address keeps its brackets.
+    /// Returns the host without its port; an IPv6 address keeps its brackets. A Unix socket has
+    /// none.
     #[must_use]
     pub fn host(&self) -> &str {
         self.0.rsplit_once(':').map_or("", |(host, _)| host)
@@ -52,6 +62,10 @@ impl FromStr for BackendAddr {
     type Err = BadBackendAddr;
 
     fn from_str(text: &str) -> Result<Self, BadBackendAddr> {
+        if let Some(path) = text.strip_prefix(UNIX_PREFIX) {
+            path.parse::<UnixPath>()?;
+            return Ok(Self(text.into()));
+        }
         let (host, port) = text.rsplit_once(':').ok_or(BadBackendAddr::Form)?;
         let is_port = port.bytes().all(|b| b.is_ascii_digit())
             && port.parse::<u16>().is_ok_and(|port| port > 0);
@@ -155,6 +169,8 @@ mod tests {
 
     #[test]
     fn everything_else_is_refused() {
+        let unix: BackendAddr = "unix:/run/a.sock".parse().unwrap();
+        assert_eq!(unix.literal().unwrap().to_string(), "unix:/run/a.sock");
         let long = format!("{}:80", "a".repeat(MAX_HOST + 1));
         for text in [
             "",
@@ -173,6 +189,9 @@ mod tests {
             "[::1:80",
             "wéb:80",
             "web:80:",
+            "unix:80",
+            "unix:@app",
+            "unix:a.sock",
             &long,
         ] {
             assert!(text.parse::<BackendAddr>().is_err(), "{text:?}");

@@ -32,7 +32,7 @@ impl Worker {
     ) -> Result<TcpStream, NoConnection> {
         let (upstream, limit) = (in_flight.upstream(), self.settings.limits.connect_timeout);
         self.port().pool_misses.add(1);
-        let mut connecting = pin!(socket::connect(upstream.addr.0, limit));
+        let mut connecting = pin!(socket::connect(&upstream.addr.0, limit));
         let mut waiter = in_flight.degraded_waiter();
         let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
             Poll::Ready(connected) => Poll::Ready(Some(connected)),

@@ -1,20 +1,20 @@
 //! Member of a roster: a replica in its seat, with its address and health.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::ReplicaName;
 use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
+use crate::wire::stream_addr::StreamAddr;
 
 /// Identity of one replica process or container; never reused while the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReplicaId(pub u64);
 
 /// Address where a replica accepts requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ReplicaAddr(pub SocketAddr);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaAddr(pub StreamAddr);
 
 impl fmt::Display for ReplicaAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

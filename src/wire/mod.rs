@@ -25,5 +25,7 @@ pub mod socket;
 pub mod socket_owner;
 pub mod sockopt;
 pub mod splice;
+pub mod stream_addr;
 mod trailer;
+pub mod unix_socket;
 pub mod version;

@@ -17,6 +17,9 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::stream_addr::{StreamAddr, UnixPath};
+use super::unix_socket;
+
 /// Maximum number of connections that wait to be accepted; the system limit may be lower
 /// (listen(2)).
 const BACKLOG: i32 = 4096;
@@ -125,7 +128,11 @@ pub enum ConnectError {
 ///
 /// # Errors
 /// See [`ConnectError`].
-pub async fn connect(addr: SocketAddr, limit: Duration) -> Result<TcpStream, ConnectError> {
+pub async fn connect(addr: &StreamAddr, limit: Duration) -> Result<TcpStream, ConnectError> {
+    let addr = match addr {
+        StreamAddr::Tcp(addr) => addr,
+        StreamAddr::Unix(path) => return connect_unix(path, limit).await,
+    };
     let connected = timeout(limit, TcpStream::connect(addr)).await;
     let stream = connected
         .map_err(|_| ConnectError::TimedOut)?
@@ -140,6 +147,19 @@ pub async fn connect(addr: SocketAddr, limit: Duration) -> Result<TcpStream, Con
         })?;
     stream.set_nodelay(true).map_err(ConnectError::Ours)?;
     Ok(stream)
+}
+
+async fn connect_unix(path: &UnixPath, limit: Duration) -> Result<TcpStream, ConnectError> {
+    let connected = timeout(limit, unix_socket::connect(path)).await;
+    connected
+        .map_err(|_| ConnectError::TimedOut)?
+        .map_err(|err| match err.kind() {
+            // A socket that this process may not open is as good as none.
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::PermissionDenied => {
+                ConnectError::Refused
+            }
+            _ => ConnectError::Ours(err),
+        })
 }
 
 /// Returns `true` if a connection that should be idle is: no data to read, and no end. Calls the
@@ -172,7 +192,8 @@ pub fn half_close(stream: &TcpStream) {
     let _ = SockRef::from(stream).shutdown(std::net::Shutdown::Write);
 }
 
-/// Closes with a reset, so that the peer does not mistake a part of the data for the whole.
+/// Closes with a reset, so that the peer does not mistake a part of the data for the whole. A Unix
+/// socket cannot be reset: its peer sees an ordinary end (unix(7)).
 pub fn reset(stream: TcpStream) {
     reset_when_closed(&stream);
 }
@@ -253,7 +274,7 @@ mod tests {
             .unwrap()
             .local_addr()
             .unwrap();
-        let outcome = connect(addr, Duration::from_secs(1)).await;
+        let outcome = connect(&addr.into(), Duration::from_secs(1)).await;
         assert!(matches!(outcome, Err(ConnectError::Refused)), "{outcome:?}");
     }
 
@@ -264,7 +285,7 @@ mod tests {
         let listener = listener.unwrap();
         let addr = listener.local_addr().unwrap();
         for last_bytes in [b"x".as_slice(), b""] {
-            let near = connect(addr, Duration::from_secs(1)).await.unwrap();
+            let near = connect(&addr.into(), Duration::from_secs(1)).await.unwrap();
             let (far, _) = listener.accept().await.unwrap();
             assert!(is_idle(&near) && is_idle_cached(&near));
             far.try_write(last_bytes).unwrap();

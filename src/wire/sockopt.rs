@@ -35,6 +35,8 @@ sockopt_impl!(
 const MEMINFO_VALUES: usize = 9;
 /// Index of the value for data that wait to be sent and acknowledged.
 const WMEM_QUEUED_INDEX: usize = 5;
+/// Index of the value for data that are under way. Those of a Unix socket are until they are read.
+const WMEM_ALLOC_INDEX: usize = 2;
 
 sockopt_impl!(
     /// SO_MEMINFO, which Linux has had since 4.12.
@@ -49,7 +51,11 @@ sockopt_impl!(
 /// peer reads. `None` if the kernel does not report it.
 pub fn write_queue(socket: &impl AsFd) -> Option<u32> {
     let values = getsockopt(socket, MemInfo).ok()?;
-    values.get(WMEM_QUEUED_INDEX).copied()
+    // A Unix socket has no queue of its own: it puts data into that of the peer.
+    match values[WMEM_QUEUED_INDEX] {
+        0 => Some(values[WMEM_ALLOC_INDEX]),
+        queued => Some(queued),
+    }
 }
 
 /// Lets a listener wake only for clients that have sent data, or have been silent for a while. Not
@@ -71,14 +77,23 @@ mod tests {
     use super::*;
     use std::io::{Read as _, Write as _};
     use std::net::{TcpListener, TcpStream};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
     use std::time::{Duration, Instant};
 
     #[test]
     fn the_write_queue_falls_as_the_peer_reads() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let mut writer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (mut reader, _) = listener.accept().unwrap();
+        let writer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (reader, _) = listener.accept().unwrap();
         assert_eq!(write_queue(&writer), Some(0));
+        expect_fall(writer, reader);
+        let (writer, reader) = UnixStream::pair().unwrap();
+        assert_eq!(write_queue(&writer), Some(0));
+        expect_fall(OwnedFd::from(writer).into(), OwnedFd::from(reader).into());
+    }
+
+    fn expect_fall(mut writer: TcpStream, mut reader: TcpStream) {
         writer.set_nonblocking(true).unwrap();
         while writer.write(&[b'x'; 64 * 1024]).is_ok() {}
         let full = write_queue(&writer).unwrap();

@@ -141,6 +141,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 36] = [
         &[
             "src/wire/splice.rs",
             "src/wire/socket.rs",
+            "src/wire/unix_socket.rs",
             "src/wire/listener.rs",
             "src/wire/socket_owner.rs",
             "src/wire/fd_passing.rs",
@@ -212,6 +213,8 @@ pub(crate) const OWNERS: [(&str, &[&str]); 36] = [
         "socket2",
         &[
             "src/wire/socket.rs",
+            "src/wire/unix_socket.rs",
+            "src/wire/stream_addr.rs",
             "src/control/connection.rs",
             "src/control/tests/follow.rs",
             "src/control/tests/limits.rs",

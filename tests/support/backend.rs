@@ -5,6 +5,9 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +17,13 @@ use super::{Message, Wire};
 #[derive(Debug)]
 pub(crate) struct Backend {
     pub(crate) addr: SocketAddr,
+    notes: Arc<Notes>,
+}
+
+/// A listening server at a Unix socket.
+#[derive(Debug)]
+pub(crate) struct UnixBackend {
+    pub(crate) path: PathBuf,
     notes: Arc<Notes>,
 }
 
@@ -49,26 +59,7 @@ impl Backend {
         // has accepted (listen(2)).
         rustix::net::listen(&listener, BACKLOG).expect("a longer queue");
         let addr = listener.local_addr().expect("its address");
-        let notes = Arc::new(Notes::default());
-        let (accepting, script) = (Arc::clone(&notes), Arc::new(script));
-        std::thread::spawn(move || {
-            for (number, stream) in listener.incoming().flatten().enumerate() {
-                if accepting.over.load(Ordering::Acquire) {
-                    return;
-                }
-                let (notes, script) = (Arc::clone(&accepting), Arc::clone(&script));
-                let second = stream.try_clone().expect("a second handle");
-                lock(&notes.open).insert(number, second);
-                notes.accepted.store(number + 1, Ordering::Release);
-                let wire = Wire::new(stream);
-                let conversation = Conversation {
-                    number,
-                    wire,
-                    notes,
-                };
-                std::thread::spawn(move || script(conversation));
-            }
-        });
+        let notes = serve(move || listener.accept().map(|(stream, _)| stream), script);
         Self { addr, notes }
     }
 
@@ -109,15 +100,92 @@ impl Backend {
     }
 }
 
-impl Drop for Backend {
-    fn drop(&mut self) {
-        self.notes.over.store(true, Ordering::Release);
-        // Wakes the accepting thread, which sees the flag and drops the listener.
-        drop(TcpStream::connect(self.addr));
-        for stream in lock(&self.notes.open).values() {
+impl UnixBackend {
+    /// Like [`Backend::scripted`], at `path`, whose file is made.
+    pub(crate) fn scripted<F>(path: &Path, script: F) -> Self
+    where
+        F: Fn(Conversation) -> io::Result<()> + Send + Sync + 'static,
+    {
+        let listener = UnixListener::bind(path).expect("a socket");
+        let accept = move || {
+            let (stream, _) = listener.accept()?;
+            Ok(TcpStream::from(OwnedFd::from(stream)))
+        };
+        Self {
+            path: path.to_owned(),
+            notes: serve(accept, script),
+        }
+    }
+
+    /// Like [`Backend::answering`].
+    pub(crate) fn answering(path: &Path, reply: &'static str) -> Self {
+        Self::scripted(path, move |mut conversation| {
+            loop {
+                conversation.request()?;
+                conversation.wire.write(reply)?;
+            }
+        })
+    }
+
+    /// Every request seen so far.
+    pub(crate) fn requests(&self) -> Vec<Message> {
+        lock(&self.notes.requests).clone()
+    }
+}
+
+/// Runs `script` on a thread of its own for each connection that `accept` returns.
+fn serve<A, F>(accept: A, script: F) -> Arc<Notes>
+where
+    A: Fn() -> io::Result<TcpStream> + Send + 'static,
+    F: Fn(Conversation) -> io::Result<()> + Send + Sync + 'static,
+{
+    let notes = Arc::new(Notes::default());
+    let (accepting, script) = (Arc::clone(&notes), Arc::new(script));
+    std::thread::spawn(move || {
+        for (number, stream) in std::iter::repeat_with(accept).flatten().enumerate() {
+            if accepting.over.load(Ordering::Acquire) {
+                return;
+            }
+            let (notes, script) = (Arc::clone(&accepting), Arc::clone(&script));
+            let second = stream.try_clone().expect("a second handle");
+            lock(&notes.open).insert(number, second);
+            notes.accepted.store(number + 1, Ordering::Release);
+            let wire = Wire::new(stream);
+            let conversation = Conversation {
+                number,
+                wire,
+                notes,
+            };
+            std::thread::spawn(move || script(conversation));
+        }
+    });
+    notes
+}
+
+impl Notes {
+    /// Ends the server; `wake` connects to it, so that its thread sees the flag and drops the
+    /// listener.
+    fn end<T>(&self, wake: impl FnOnce() -> T) {
+        self.over.store(true, Ordering::Release);
+        drop(wake());
+        for stream in lock(&self.open).values() {
             // Ended already is ended.
             let _ = stream.shutdown(Shutdown::Both);
         }
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.notes.end(|| TcpStream::connect(self.addr));
+    }
+}
+
+impl Drop for UnixBackend {
+    fn drop(&mut self) {
+        self.notes.end(|| UnixStream::connect(&self.path));
+        // The file may be gone, as it may be at a real server.
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 

@@ -25,7 +25,7 @@ mod remote_peer;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use backend::{Backend, Conversation};
+pub(crate) use backend::{Backend, Conversation, UnixBackend};
 pub(crate) use client::{Client, End, exchange};
 pub(crate) use command::{end_of, program, run_to_end, under};
 pub(crate) use docker::{ContainerImage, Docker, binary, docker, faulty_image, inspect};

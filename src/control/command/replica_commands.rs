@@ -43,7 +43,8 @@ pub(super) const ADD: CommandSpec = CommandSpec {
     more: &[
         "The others get random names. The answer is the list of 'rep', sent when all of them answer;",
         "if one of them cannot be started, none stays.",
-        "With --backend, 'add NAME HOST:PORT' adds your server when it answers there.",
+        "With --backend, 'add NAME ADDR' adds your server when it answers there; ADDR is HOST:PORT",
+        "or unix:PATH.",
     ],
     read: |words| match words {
         [_, addr] if addr.contains(':') => {
@@ -78,8 +79,9 @@ pub(super) const SET: CommandSpec = CommandSpec {
     usage: "set NAME ADDR",
     about: "move a fixed backend to this address, in its seat",
     more: &[
-        "ADDR is HOST:PORT. Requests go there when your server answers there, and until then to the old",
-        "address. If it does not answer in time (--start-timeout), nothing changes.",
+        "ADDR is HOST:PORT or unix:PATH. Requests go there when your server answers there, and",
+        "until then to the old address. If it does not answer in time (--start-timeout), nothing",
+        "changes.",
     ],
     read: |words| match words {
         ["server", ..] => Err(UsageError::Reason(

@@ -7,6 +7,7 @@
 //! refused.
 
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,6 +20,8 @@ use crate::fleet::plan::Refusal;
 use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
 use crate::wire::proxy_header::ProxyVersion;
+use crate::wire::stream_addr::{StreamAddr, UnixPath};
+use crate::wire::unix_socket;
 
 /// Maximum length of a body that is read so that its connection can be kept, in bytes.
 const MAX_PROBE_BODY: usize = 64 * 1024;
@@ -28,6 +31,9 @@ pub(super) const MAX_INTERIM: usize = 16;
 /// Maximum time for the rest of a body, so that its connection can be kept.
 const BODY_TIMEOUT: Duration = Duration::from_millis(50);
 
+/// Value of the Host field for a Unix socket, whose path is no host (RFC 9110 §7.2).
+const UNIX_HOST: &str = "localhost";
+
 /// The kind of a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeKind {
@@ -35,7 +41,8 @@ pub enum ProbeKind {
     Get {
         /// Path of its target; it begins with `/`.
         path: String,
-        /// Value of its Host field; `None`: the replica's address.
+        /// Value of its Host field; `None`: the replica's address, or `localhost` for a Unix
+        /// socket.
         host: Option<String>,
     },
     /// A connection, on which nothing is sent; its success means healthy.
@@ -114,7 +121,10 @@ pub(super) async fn run(
     };
     match (&probe.kind, stream) {
         (ProbeKind::Get { path, host }, Ok(stream)) => {
-            let host = host.clone().unwrap_or_else(|| addr.to_string());
+            let host = host.clone().unwrap_or_else(|| match addr.0 {
+                StreamAddr::Tcp(addr) => addr.to_string(),
+                StreamAddr::Unix(_) => UNIX_HOST.to_owned(),
+            });
             let request = request_text(path, &host, keep, assigned_seat);
             exchange(&request, stream).await
         }
@@ -164,28 +174,42 @@ async fn connect(
     addr: ReplicaAddr,
     proxy: Option<ProxyVersion>,
 ) -> Result<TcpStream, ProbeOutcome> {
-    let mut stream = TcpStream::connect(addr.0)
-        .await
-        .map_err(|err| match err.kind() {
-            ErrorKind::ConnectionRefused => ProbeOutcome::Refused(Refusal::Connection),
-            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
-                ProbeOutcome::Refused(Refusal::Unreachable)
-            }
-            // An answer of a firewall is only a miss: it does not prove that no server listens.
-            ErrorKind::PermissionDenied => ProbeOutcome::Closed,
-            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => ProbeOutcome::Closed,
-            ErrorKind::TimedOut => ProbeOutcome::Silent,
-            _ => ProbeOutcome::Unable(err),
-        })?;
+    let mut stream = match &addr.0 {
+        StreamAddr::Tcp(addr) => connect_tcp(*addr).await?,
+        StreamAddr::Unix(path) => connect_unix(path).await?,
+    };
+    let header = proxy.map_or(&b""[..], ProxyVersion::local_header);
+    let sent = stream.write_all(header).await;
+    sent.map(|()| stream).map_err(|_| ProbeOutcome::Closed)
+}
+
+async fn connect_tcp(addr: SocketAddr) -> Result<TcpStream, ProbeOutcome> {
+    let connected = TcpStream::connect(addr).await;
+    let stream = connected.map_err(|err| match err.kind() {
+        ErrorKind::ConnectionRefused => ProbeOutcome::Refused(Refusal::Connection),
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+            ProbeOutcome::Refused(Refusal::Unreachable)
+        }
+        // An answer of a firewall is only a miss: it does not prove that no server listens.
+        ErrorKind::PermissionDenied => ProbeOutcome::Closed,
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => ProbeOutcome::Closed,
+        ErrorKind::TimedOut => ProbeOutcome::Silent,
+        _ => ProbeOutcome::Unable(err),
+    })?;
     match (stream.local_addr(), stream.peer_addr()) {
         (Ok(ours), Ok(theirs)) if ours == theirs => Err(ProbeOutcome::Refused(Refusal::Connection)),
         (_, Err(_)) => Err(ProbeOutcome::Closed),
-        _ => {
-            let header = proxy.map_or(&b""[..], ProxyVersion::local_header);
-            let sent = stream.write_all(header).await;
-            sent.map(|()| stream).map_err(|_| ProbeOutcome::Closed)
-        }
+        _ => Ok(stream),
     }
+}
+
+async fn connect_unix(path: &UnixPath) -> Result<TcpStream, ProbeOutcome> {
+    let connected = unix_socket::connect(path).await;
+    connected.map_err(|err| match err.kind() {
+        ErrorKind::ConnectionRefused => ProbeOutcome::Refused(Refusal::Connection),
+        ErrorKind::PermissionDenied => ProbeOutcome::Refused(Refusal::Forbidden),
+        _ => ProbeOutcome::Unable(err),
+    })
 }
 
 /// Reads and discards the body, of which `read` bytes with the head were read. Returns the

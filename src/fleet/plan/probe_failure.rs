@@ -56,10 +56,8 @@ impl ProbeFailure {
             Self::Refused(refusal @ Refusal::Connection) if !wording.port_hint.is_empty() => {
                 format!("{refusal} at {addr}; {}", wording.port_hint)
             }
-            Self::Refused(refusal @ (Refusal::Connection | Refusal::Unreachable)) => {
-                format!("{refusal} at {addr}")
-            }
             Self::Refused(refusal @ Refusal::OtherReplica(_)) => refusal.to_string(),
+            Self::Refused(refusal) => format!("{refusal} at {addr}"),
             Self::Unresolved(sentence) => sentence.clone(),
         }
     }

@@ -23,6 +23,8 @@ pub(in crate::fleet) enum Refusal {
     Connection,
     /// There is no way to the host.
     Unreachable,
+    /// This process may not open the replica's Unix socket.
+    Forbidden,
     /// The address is that of another replica, with this name and seat.
     OtherReplica(String),
 }
@@ -32,6 +34,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::Connection => f.write_str("connection refused"),
             Self::Unreachable => f.write_str("unreachable"),
+            Self::Forbidden => f.write_str("permission denied"),
             Self::OtherReplica(other) => write!(f, "its address is that of {other}"),
         }
     }

@@ -69,7 +69,7 @@ fn a_malformed_file_is_refused_with_its_line() {
         ),
         (
             line(r#""seat":1,"name":"a","address":"h""#),
-            "the address is not HOST:PORT at line 2 column 35",
+            "the address is not HOST:PORT or unix:PATH at line 2 column 35",
         ),
         (
             line(r#""seat":1,"name":"a""#),

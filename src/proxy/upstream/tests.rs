@@ -14,7 +14,7 @@ async fn upstream() -> (Upstream, TcpListener) {
         id: ReplicaId(1),
         seat: Seat(1),
         name: "S1".parse().unwrap(),
-        addr: ReplicaAddr(listener.local_addr().unwrap()),
+        addr: ReplicaAddr(listener.local_addr().unwrap().into()),
         health: Health::Up,
         drained: false,
         counters: Arc::new(ReplicaCounters::new(1)),
@@ -43,7 +43,9 @@ async fn the_newest_connection_is_reused_first_and_their_number_is_bounded() {
     let now = Instant::now();
     let mut ports = Vec::new();
     for _ in 0..3 {
-        let stream = TcpStream::connect(upstream.addr.0).await.unwrap();
+        let stream = TcpStream::connect(upstream.addr.0.tcp().unwrap())
+            .await
+            .unwrap();
         ports.push(stream.local_addr().unwrap());
         upstream.put_idle(stream, KEEP, 2, now);
     }
@@ -70,7 +72,7 @@ async fn the_newest_connection_is_reused_first_and_their_number_is_bounded() {
 async fn idle_connections_expire_exactly_at_their_limits() {
     let (upstream, _listener) = upstream().await;
     let now = Instant::now();
-    let connect = || TcpStream::connect(upstream.addr.0);
+    let connect = || TcpStream::connect(upstream.addr.0.tcp().unwrap());
     upstream.put_idle(connect().await.unwrap(), KEEP, 2, now);
     assert!(
         upstream
@@ -97,7 +99,9 @@ async fn idle_connections_expire_exactly_at_their_limits() {
 async fn a_connection_closed_by_the_replica_is_not_reused() {
     let (upstream, listener) = upstream().await;
     for policy in [ReusePolicy::Any, ReusePolicy::Alive, ReusePolicy::Once] {
-        let stream = TcpStream::connect(upstream.addr.0).await.unwrap();
+        let stream = TcpStream::connect(upstream.addr.0.tcp().unwrap())
+            .await
+            .unwrap();
         drop(listener.accept().await.unwrap());
         timeout(Duration::from_secs(5), stream.readable())
             .await
@@ -118,7 +122,9 @@ async fn worse_health_wakes_waiters_and_closes_idle_connections() {
         (Health::Suspect, Health::Down),
     ] {
         upstream.set_health(before, false);
-        let stream = TcpStream::connect(upstream.addr.0).await.unwrap();
+        let stream = TcpStream::connect(upstream.addr.0.tcp().unwrap())
+            .await
+            .unwrap();
         upstream.put_idle(stream, KEEP, 2, Instant::now());
         let in_flight = InFlight::begin(
             Rc::clone(&upstream),
@@ -163,7 +169,9 @@ async fn a_drained_replica_keeps_its_requests_and_gets_no_new_ones() {
     let (upstream, _listener) = upstream().await;
     let upstream = Rc::new(upstream);
     let give = async || {
-        let stream = TcpStream::connect(upstream.addr.0).await.unwrap();
+        let stream = TcpStream::connect(upstream.addr.0.tcp().unwrap())
+            .await
+            .unwrap();
         upstream.put_idle(stream, KEEP, 2, Instant::now());
     };
     give().await;

@@ -57,7 +57,7 @@ impl Worker {
             id: ReplicaId(u64::from(n)),
             seat: Seat(n),
             name: format!("S{n}").parse().unwrap(),
-            addr: ReplicaAddr(*addr),
+            addr: ReplicaAddr((*addr).into()),
             health: Health::Up,
             drained: false,
             counters: Arc::new(ReplicaCounters::new(1)),

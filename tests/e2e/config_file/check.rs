@@ -67,7 +67,7 @@ fn an_error_of_a_combination_names_the_place_of_each_value_in_the_file() {
     // Of a list, the value that is meant.
     refused(
         "backend = [\n  \"a=127.0.0.1:80\",\n  \"b=127.0.0.2\",\n]\n",
-        "backend b=127.0.0.2: the address is not HOST:PORT (backend in FILE, line 3, column 3)",
+        "backend b=127.0.0.2: the address is not HOST:PORT or unix:PATH (backend in FILE, line 3, column 3)",
     );
     refused(
         "backend = [\n  \"a=127.0.0.1:80\",\n  \"b=127.0.0.1:80\",\n  \"b=127.0.0.1:81\",\n]\n",

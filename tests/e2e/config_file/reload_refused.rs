@@ -36,7 +36,7 @@ fn a_file_that_changes_to_nonsense_under_load_changes_nothing() {
         ),
         (
             "backend = \"a=127.0.0.1:0\"",
-            "backend a=127.0.0.1:0: the address is not HOST:PORT".to_owned(),
+            "backend a=127.0.0.1:0: the address is not HOST:PORT or unix:PATH".to_owned(),
         ),
     ];
     for (text, sentence) in &cases {

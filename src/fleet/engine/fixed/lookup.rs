@@ -82,10 +82,8 @@ pub(super) async fn follow(
 ) {
     let mut last = None;
     let mut report = |found: Found| {
-        let key = found
-            .clone()
-            .map(|found| found.into_iter().map(|addr| addr.0).collect());
-        let key: Result<BTreeSet<SocketAddr>, String> = key;
+        let key = found.clone().map(|found| found.into_iter().collect());
+        let key: Result<BTreeSet<ReplicaAddr>, String> = key;
         if last.as_ref() != Some(&key) {
             last = Some(key);
             let addr = addr.clone();
@@ -158,7 +156,7 @@ fn usable_addresses(
     };
     let mut found: Vec<ReplicaAddr> = Vec::new();
     let mut own = None;
-    for at in answer.into_iter().map(ReplicaAddr) {
+    for at in answer.into_iter().map(|at| ReplicaAddr(at.into())) {
         match own_ports.reached_by(at) {
             Some(port) => own = Some(port),
             None if found.contains(&at) => {}
@@ -167,7 +165,7 @@ fn usable_addresses(
     }
     if found.len() > MAX_ADDRESSES {
         // The same ones each time, in whatever order a name server has them.
-        found.sort_by_key(|addr| addr.0);
+        found.sort();
         found.truncate(MAX_ADDRESSES);
     }
     match (found.is_empty(), own) {

@@ -15,8 +15,9 @@ impl OwnPorts {
     /// phrase: `--listen 0.0.0.0:5000`.
     #[must_use]
     pub fn reached_by(&self, addr: ReplicaAddr) -> Option<String> {
+        let addr = addr.0.tcp()?;
         let mut own = self.0.iter();
-        let (at, flag) = own.find(|(at, _)| socket::reaches(addr.0, *at))?;
+        let (at, flag) = own.find(|(at, _)| socket::reaches(addr, *at))?;
         Some(format!("{flag} {at}"))
     }
 

@@ -97,7 +97,7 @@ impl ChildOutput {
         let line = &line[..end.unwrap_or(MAX_OUTPUT_LINE)];
         Some(match listen_line(line) {
             Some(addr) if addr.ip().to_canonical().is_loopback() && addr.port() != 0 => {
-                ChildMessage::Listens(ReplicaAddr(addr))
+                ChildMessage::Listens(ReplicaAddr(addr.into()))
             }
             Some(addr) => ChildMessage::NotLoopback(addr),
             None => {

@@ -131,7 +131,7 @@ impl Spawner {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        Ok((child, addr.map(ReplicaAddr)))
+        Ok((child, addr.map(|addr| ReplicaAddr(addr.into()))))
     }
 }
 

@@ -209,7 +209,7 @@ async fn an_address_that_is_not_the_childs_own_is_a_failure() {
     }
     for addr in ["[::1]:80", "[::ffff:127.0.0.1]:80", "127.0.0.2:80"] {
         let mut bench = begin(&format!(r#"echo '{{"listen":"{addr}"}}'; exec cat"#));
-        let addr = ReplicaAddr(addr.parse().unwrap());
+        let addr = ReplicaAddr(addr.parse::<std::net::SocketAddr>().unwrap().into());
         assert_eq!(bench.event().await, EngineEvent::Started { id: ID, addr });
     }
 }

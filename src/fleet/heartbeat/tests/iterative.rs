@@ -67,7 +67,7 @@ async fn an_iterative_server_is_detected_and_no_connection_to_it_is_held() {
 async fn a_heartbeat_that_waits_for_its_turn_is_sent_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut turns = TakingTurns::default();
-    let addr = ReplicaAddr(listener.local_addr().unwrap());
+    let addr = ReplicaAddr(listener.local_addr().unwrap().into());
     let probe = short_schedule().probe;
     for _ in 0..5 {
         let outcome = turns.next_turn(addr, &probe, None, 10 * MS).await;

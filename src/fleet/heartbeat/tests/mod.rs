@@ -143,7 +143,7 @@ fn begin_with(
     let (sender, events) = unbounded_channel();
     let target = ProbeTarget {
         id: ReplicaId(7),
-        addr: ReplicaAddr(addr),
+        addr: ReplicaAddr(addr.into()),
         expected,
         assigned_seat,
     };

@@ -28,8 +28,8 @@ async fn a_custom_command_gets_its_port_and_need_not_print_it() {
     let Some(EngineEvent::Started { id: ID, addr }) = event else {
         panic!("{event:?}");
     };
-    assert!(addr.0.ip().is_loopback());
-    let port = addr.0.port();
+    assert!(addr.0.tcp().unwrap().ip().is_loopback());
+    let port = addr.0.tcp().unwrap().port();
     assert_eq!(
         binary.file("env"),
         format!("0 s-a {port} 127.0.0.1:{port} a=b none\n")
