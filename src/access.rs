@@ -9,7 +9,7 @@
 //! - A web server in front is local, whatever its client is. On loopback, a change therefore needs
 //!   a socket of our own user or of root.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use crate::wire::socket_owner::{self, ROOT, SocketOwner};
@@ -29,6 +29,9 @@ use token::bearer;
 pub use token::{BadToken, Token};
 use token_log::WrongTokenLog;
 
+/// Address whose wrong tokens are counted with those over Unix sockets.
+const UNIX_ADDR: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// Effect of a command on the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessKind {
@@ -40,11 +43,25 @@ pub enum AccessKind {
     LocalWrite,
 }
 
+/// Local clients that need the token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LocalTokenRule {
+    /// No client.
+    #[default]
+    None,
+    /// Clients of the TCP port. The mode of the Unix socket decides about its clients.
+    Tcp,
+    /// All local clients.
+    All,
+}
+
 /// Access rules of one port.
 #[derive(Debug, Clone, Default)]
 pub struct AccessPolicy {
     /// Secret that allows everything (`--control-token`).
     pub token: Option<Token>,
+    /// Local clients that need the token too (`--require-token`).
+    pub local_token: LocalTokenRule,
     /// `true` if addresses do not matter: the data port with `--data-port-admin any`.
     pub anyone: bool,
     /// Address that counts as local: the gateway of our container's bridge, behind which the host
@@ -120,7 +137,10 @@ impl AccessPolicy {
         };
         let verdict = self.override_with_token(caller, denial);
         if verdict.is_ok() && kind != AccessKind::Read && caller.authorization.is_none() {
-            self.reverse_proxy.record_order(caller.addr);
+            caller
+                .addr
+                .iter()
+                .for_each(|addr| self.reverse_proxy.record_order(*addr));
         }
         verdict
     }
@@ -130,10 +150,10 @@ impl AccessPolicy {
     /// # Errors
     /// The caller is remote.
     pub fn check_local(&self, caller: &Caller<'_>) -> Result<(), AccessDenied> {
-        if self.is_local(caller) {
+        if self.is_near(caller) {
             return Ok(());
         }
-        let addr = caller.addr.to_canonical();
+        let addr = caller.name();
         let sentence = format!("this command is for local peers alone, you are {addr}");
         Err(AccessDenied::forbidden(sentence))
     }
@@ -157,10 +177,11 @@ impl AccessPolicy {
         let (Some(own), Some(shown)) = (&self.token, caller.authorization.and_then(bearer)) else {
             return Err(denial);
         };
-        match self.token_verdict(caller.addr, own.matches(shown)) {
+        let addr = caller.addr.unwrap_or(UNIX_ADDR);
+        match self.token_verdict(addr, own.matches(shown)) {
             TokenVerdict::Right => Ok(()),
             TokenVerdict::Wrong => Err(denial),
-            TokenVerdict::TooMany => Err(AccessDenied::too_many(caller.addr)),
+            TokenVerdict::TooMany => Err(AccessDenied::too_many(addr)),
         }
     }
 
@@ -172,9 +193,19 @@ impl AccessPolicy {
         verdict
     }
 
+    /// Returns `true` if the sender needs no token.
     fn is_local(&self, caller: &Caller<'_>) -> bool {
-        let addr = caller.addr.to_canonical();
-        let is_near = addr.is_loopback() || self.gateway == Some(addr);
+        let needs_token = match self.local_token {
+            LocalTokenRule::None => false,
+            LocalTokenRule::Tcp => caller.addr.is_some(),
+            LocalTokenRule::All => true,
+        };
+        self.is_near(caller) && !needs_token
+    }
+
+    fn is_near(&self, caller: &Caller<'_>) -> bool {
+        let addr = caller.addr.map(|addr| addr.to_canonical());
+        let is_near = caller.is_on_this_machine() || addr.is_some() && self.gateway == addr;
         is_near && !caller.forwarded
     }
 
@@ -182,7 +213,8 @@ impl AccessPolicy {
     ///
     /// # Errors
     /// The reason for the refusal.
-    pub fn check_token(&self, addr: IpAddr, token: &Token) -> Result<(), AccessDenied> {
+    pub fn check_token(&self, addr: Option<IpAddr>, token: &Token) -> Result<(), AccessDenied> {
+        let addr = addr.unwrap_or(UNIX_ADDR);
         let Some(own) = &self.token else {
             let sentence = "no token is set; set --control-token";
             return Err(AccessDenied::forbidden(sentence.into()));
@@ -196,7 +228,12 @@ impl AccessPolicy {
 
     /// Checks a request without a command for a sign of a web server in front: see
     /// [`ReverseProxyWatch`].
-    pub fn observe_request<'h>(&self, addr: IpAddr, host: impl FnOnce() -> Option<&'h [u8]>) {
+    pub fn observe_request<'h>(
+        &self,
+        addr: Option<IpAddr>,
+        host: impl FnOnce() -> Option<&'h [u8]>,
+    ) {
+        let Some(addr) = addr else { return };
         self.reverse_proxy
             .record_foreign_host(addr, host, &self.hosts);
     }
@@ -210,7 +247,7 @@ impl AccessPolicy {
     }
 
     fn remote_denial(&self, caller: &Caller<'_>, path: &str) -> AccessDenied {
-        let addr = caller.addr.to_canonical();
+        let addr = caller.name();
         let role = match caller.forwarded {
             true => " and the request was forwarded",
             false => "",
@@ -220,6 +257,9 @@ impl AccessPolicy {
             (None, _) => {
                 format!("{path} is for local peers, you are {addr}{role}; set --control-token")
             }
+            (Some(_), false) if self.local_token != LocalTokenRule::None => {
+                format!("{path} needs a bearer token (--require-token)")
+            }
             (Some(_), false) => format!(
                 "{path} is for local peers or a bearer token, you are {addr}{role} without one"
             ),
@@ -227,10 +267,10 @@ impl AccessPolicy {
         })
     }
 
-    /// Denies a change on loopback to users other than our own and root. The owner of a socket
+    /// Denies a change on this machine to users other than our own and root. The owner of a socket
     /// behind a gateway cannot be looked up here.
     fn other_user_denial(&self, caller: &Caller<'_>, path: &str) -> Option<AccessDenied> {
-        if !caller.addr.to_canonical().is_loopback() {
+        if !caller.is_on_this_machine() {
             return None;
         }
         let own = socket_owner::own_user();

@@ -4,28 +4,28 @@
 //! commit of a takeover and before anything is created in the container engine. During a takeover
 //! no client is accepted before the inherited replicas have answered, or the old process has ended.
 
+mod control_context;
 mod discovery;
 mod effective;
 mod listeners;
 mod successor;
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::config::{Config, LogDestination, ReplicaSource};
+use crate::config::{Config, ListenOn, LogDestination, ReplicaSource};
 use crate::fleet::{self, Fleet, Ownership};
 use crate::settings::Settings;
 use crate::supervisor::{self, Baseline, Signals, Supervisor, ThreadGroup};
-use crate::takeover::{Handoff, HandoffServer, InstanceInfo};
-use crate::{
-    access, access_log, clients, control, metrics, orders, proxy, roster, shutdown, startup, stats,
-};
+use crate::takeover::{Handoff, HandoffServer, InstanceInfo, PassedSockets};
+use crate::wire::unix_listener::SocketFile;
+use crate::{access_log, control, metrics, orders, proxy, roster, startup, stats};
+use control_context::{ControlDeps, control_context};
 use discovery::discover;
 use effective::effective;
 use listeners::Listeners;
@@ -71,7 +71,7 @@ pub(crate) fn serve(
     }
     if let fleet::ReplicaSettings::Fixed(fixed) = &mut settings.replicas {
         // The system may have chosen them.
-        let startup::Addresses { listen, control } = ports.addresses()?;
+        let startup::Addresses { listen, control } = ports.addresses();
         fixed.lookups.own_ports = startup::own_ports(listen, control);
     }
     apply_handover(taken.as_mut(), &mut settings)?;
@@ -121,8 +121,8 @@ struct Parts {
 impl Parts {
     /// Starts the threads and accepts clients.
     fn start_threads(mut self, runtime: &Runtime) -> anyhow::Result<Supervisor> {
-        let (config, ports) = (self.config, self.ports);
-        let (addresses, duplicates) = (ports.addresses()?, ports.duplicate_descriptors()?);
+        let (config, mut ports) = (self.config, self.ports);
+        let (addresses, duplicates) = (ports.addresses(), ports.duplicate()?);
         let settings = effective(self.settings, &config, addresses);
         let wanted = self.survey.wanted();
         let seen = seen_from_host(&self.survey, addresses);
@@ -165,13 +165,10 @@ impl Parts {
             stopping: stop_receivers.readiness,
         };
         // On an error from here on, dropping `fleet` leaves the replicas to the old process.
-        let control = control::start(
-            ports.control,
-            control_context(known, &fleet),
-            stop_receivers.control,
-        )?;
+        let context = control_context(known, &fleet);
+        let control = control::start(ports.control, context, stop_receivers.control)?;
         accepting.send_replace(true);
-        commit_takeover(self.taken, &fleet);
+        commit_takeover(self.taken, &fleet, &mut ports.files);
         startup::print_addresses(seen, &config.replicas, wanted);
         let handoff_server = start_handoff_server(ports.handoff, duplicates, &config.replicas)?;
         Ok(Supervisor {
@@ -187,15 +184,17 @@ impl Parts {
             handoff_server,
             roster: observer,
             times: config.stop,
+            socket_files: ports.files,
             ready: (config.ready_file, addresses),
         })
     }
 }
 
 /// Commits a takeover, if this process is a successor.
-fn commit_takeover(taken: Option<Handoff>, fleet: &Fleet) {
+fn commit_takeover(taken: Option<Handoff>, fleet: &Fleet, files: &mut [SocketFile]) {
     let Some(taken) = taken else { return };
     taken.commit();
+    files.iter_mut().for_each(SocketFile::claim);
     fleet.set_ownership(Ownership::Owned);
     // It was active from the start, see `Fleet::set_handover`.
     fleet.set_handover(false);
@@ -203,7 +202,7 @@ fn commit_takeover(taken: Option<Handoff>, fleet: &Fleet) {
 
 fn start_handoff_server(
     listener: Option<UnixListener>,
-    sockets: Vec<OwnedFd>,
+    sockets: PassedSockets,
     replicas: &ReplicaSource,
 ) -> io::Result<Option<HandoffServer>> {
     let instance = InstanceInfo::from_replicas(replicas);
@@ -214,9 +213,13 @@ fn start_handoff_server(
 
 /// Returns the addresses at which a user of this machine reaches ours.
 fn seen_from_host(survey: &fleet::Discovery, own: startup::Addresses) -> startup::Addresses {
+    let seen = |on: ListenOn| ListenOn {
+        tcp: on.tcp.map(|addr| survey.seen_from_host(addr)),
+        ..on
+    };
     startup::Addresses {
-        listen: survey.seen_from_host(own.listen),
-        control: survey.seen_from_host(own.control),
+        listen: seen(own.listen),
+        control: seen(own.control),
     }
 }
 
@@ -238,57 +241,5 @@ fn warn_if_admin_is_open(config: &Config) {
         tracing::warn!(
             "--data-port-admin any: every client of the data port may add and remove replicas"
         );
-    }
-}
-
-/// Dependencies of the control port besides the fleet.
-struct ControlDeps {
-    settings: Settings,
-    reloads: mpsc::Sender<control::ReloadCall>,
-    order_queue: orders::OrderQueue,
-    access: access::AccessPolicy,
-    clients: Arc<clients::ClientPolicy>,
-    roster: roster::Observer,
-    max_replicas: usize,
-    recorder: stats::Sampler,
-    engine: &'static str,
-    /// Requested when the program stops and is not ready any more.
-    stopping: shutdown::Shutdown,
-}
-
-fn control_context(known: ControlDeps, fleet: &Fleet) -> control::ControlContext {
-    let status = fleet.status();
-    let fleet_counts = move || {
-        let status = *status.borrow();
-        control::FleetCounts {
-            wanted: status.wanted,
-            answered: status.answered,
-            up: status.up,
-            standbys: status.standbys,
-            versions: status.versions,
-            replacing: status.replacing,
-        }
-    };
-    let readiness = fleet.readiness();
-    control::ControlContext {
-        orders: known.order_queue,
-        access: known.access,
-        clients: known.clients,
-        roster: known.roster,
-        max_replicas: known.max_replicas,
-        sources: control::StatsSources {
-            recorder: known.recorder,
-            fleet_counts: Arc::new(fleet_counts),
-            engine: known.engine,
-            started: SystemTime::now(),
-        },
-        ready: Arc::new(move || match known.stopping.is_cancelled() {
-            true => Err("ringmaster is stopping".to_owned()),
-            false => readiness(),
-        }),
-        settings: Arc::new(known.settings),
-        reloads: known.reloads,
-        journal: fleet.journal(),
-        limits: control::ControlLimits::default(),
     }
 }

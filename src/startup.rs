@@ -1,21 +1,27 @@
 //! Steps taken once at the start: the descriptor limit, the fleet's settings, the listening
-//! sockets, the line with the addresses, and the ready file.
+//! sockets; and in a file of their own, the line with the addresses and the ready file.
 
-use std::io::{self, Write as _};
+mod announcement;
+
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 
-use crate::config::{Config, DEFAULT_MAX_CONNECTIONS, ReplicaSource};
+pub(crate) use announcement::{
+    Addresses, check_ready_file_writable, print_addresses, remove_ready_file, write_ready_file,
+};
+
+use crate::config::{Config, DEFAULT_MAX_CONNECTIONS, ListenOn, ReplicaSource};
 use crate::fleet;
 use crate::orders::BackendSeat;
 use crate::proxy::ProxyLimits;
 use crate::stats::CounterRegistry;
 use crate::terminal;
-use crate::whole_file;
 use crate::wire::port_owner::{ListeningProcess, listening_process};
 use crate::wire::socket::{self, PortSharing};
+use crate::wire::unix_listener::{self, SocketFile, UnixListen};
 
 /// Descriptors kept back from client connections: the control port (at most 224), heartbeats, child
 /// processes, logs, and the needs of [`FREE_WORKERS`] workers.
@@ -30,13 +36,6 @@ const MIN_PIPES: usize = 64;
 const MAX_PIPES: usize = 1024;
 /// Smallest limit of client connections with which the program starts.
 const MIN_CONNECTIONS: usize = 16;
-
-/// Bound addresses of the data port and the control port.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Addresses {
-    pub(crate) listen: SocketAddr,
-    pub(crate) control: SocketAddr,
-}
 
 /// Reserves descriptors for everything that is not a client connection; a client connection may
 /// need two. The workers' pipes get the rest.
@@ -130,8 +129,10 @@ fn fleet_replicas(config: &Config) -> anyhow::Result<fleet::ReplicaSettings> {
 }
 
 /// Returns the ports that no backend may have.
-pub(crate) fn own_ports(listen: SocketAddr, control: SocketAddr) -> fleet::OwnPorts {
-    fleet::OwnPorts(vec![(listen, "--listen"), (control, "--control")])
+pub(crate) fn own_ports(listen: ListenOn, control: ListenOn) -> fleet::OwnPorts {
+    let listen = listen.addrs().map(|addr| (addr, "--listen"));
+    let control = control.addrs().map(|addr| (addr, "--control"));
+    fleet::OwnPorts(listen.chain(control).collect())
 }
 
 /// Returns the backends of the state file, or those of the flags without one.
@@ -195,6 +196,22 @@ pub(crate) fn listen(addr: SocketAddr, flag: &str) -> anyhow::Result<TcpListener
     socket::listen(addr, PortSharing::Own).map_err(|err| bind_error(&err, addr, flag))
 }
 
+/// Listens on a Unix socket, which `flag` configures.
+pub(crate) fn listen_unix(
+    socket: &UnixListen,
+    default_mode: u32,
+    flag: &str,
+) -> anyhow::Result<(TcpListener, SocketFile)> {
+    let listening = unix_listener::listen(socket, default_mode, socket::BACKLOG);
+    listening.map_err(|err| {
+        let path = socket.path;
+        match err.kind() {
+            io::ErrorKind::AddrInUse => anyhow!("{path} is taken ({flag})"),
+            _ => anyhow!("cannot listen on {path} ({flag}): {err}"),
+        }
+    })
+}
+
 /// Listens with one socket per worker on one port.
 pub(crate) fn listen_shared(addr: SocketAddr, workers: usize) -> anyhow::Result<Vec<TcpListener>> {
     let fail = |err: io::Error| bind_error(&err, addr, "--listen");
@@ -238,66 +255,4 @@ fn describe_taken(addr: SocketAddr, flag: &str) -> String {
     });
     let port = addr.port();
     format!("port {port} is taken ({flag}){}", owner.unwrap_or_default())
-}
-
-/// Prints one line with both addresses and the wanted number of replicas on stdout.
-pub(crate) fn print_addresses(addresses: Addresses, replicas: &ReplicaSource, count: usize) {
-    let url = |addr: SocketAddr| match addr.ip() {
-        ip if ip.is_loopback() || ip.is_unspecified() => {
-            format!("http://localhost:{}", addr.port())
-        }
-        _ => format!("http://{addr}"),
-    };
-    let (data, control) = (url(addresses.listen), url(addresses.control));
-    let (noun, engine) = (replica_noun(count), replicas.engine());
-    // A closed stdout is no reason to refuse service.
-    let _ = writeln!(
-        io::stdout(),
-        "data {data}, control and dashboard {control}, {count} {noun} ({engine})"
-    );
-}
-
-fn replica_noun(count: usize) -> &'static str {
-    if count == 1 { "replica" } else { "replicas" }
-}
-
-/// Checks that the ready file can be written, as far as that shows beforehand. An existing file
-/// stays: it may belong to another process.
-///
-/// # Errors
-/// When the file cannot be written. Found only after all replicas answered, the error would end a
-/// service that already works.
-pub(crate) fn check_ready_file_writable(path: &Path) -> anyhow::Result<()> {
-    let tried = whole_file::try_replacing(path);
-    tried.with_context(|| format!("--ready-file {}", path.display()))
-}
-
-/// Removes a stale ready file: it would announce a process that is gone.
-pub(crate) fn remove_ready_file(path: &Path) -> anyhow::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(err) if err.kind() != io::ErrorKind::NotFound => {
-            Err(err).with_context(|| format!("--ready-file {}", path.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Writes the ready file under another name and renames it, so that a reader sees it whole or not
-/// at all.
-pub(crate) fn write_ready_file(path: &Path, addresses: &Addresses) -> anyhow::Result<()> {
-    let Addresses { listen, control } = addresses;
-    let text = format!(r#"{{"listen":"{listen}","control":"{control}"}}"#);
-    whole_file::replace(path, format!("{text}\n").as_bytes(), false)
-        .with_context(|| format!("--ready-file {}", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::replica_noun;
-
-    #[test]
-    fn one_replica_is_singular() {
-        let nouns = [0, 1, 2].map(replica_noun);
-        assert_eq!(nouns, ["replicas", "replica", "replicas"]);
-    }
 }

@@ -25,6 +25,7 @@ use crate::roster;
 use crate::shutdown;
 use crate::startup::{self, Addresses};
 use crate::takeover::{FleetState, HandoffRequest, HandoffServer};
+use crate::wire::unix_listener::SocketFile;
 
 mod pending_handoff;
 mod reload;
@@ -66,6 +67,8 @@ pub(crate) struct Supervisor {
     pub(crate) handoff_server: Option<HandoffServer>,
     pub(crate) roster: roster::Observer,
     pub(crate) times: StopTimes,
+    /// Files of the Unix sockets, which are removed at the end.
+    pub(crate) socket_files: Vec<SocketFile>,
     /// Ready file, and the addresses written to it once all replicas have answered.
     pub(crate) ready: (Option<PathBuf>, Addresses),
 }
@@ -156,6 +159,7 @@ impl Supervisor {
             }
             Some(pid) => {
                 tracing::info!("process {pid} has taken over; this process stops");
+                self.socket_files.iter_mut().for_each(SocketFile::keep);
                 self.reload.succeeded(pid);
                 // From here the successor's control port answers about its fleet.
                 self.stops.control.cancel();

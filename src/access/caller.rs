@@ -9,8 +9,8 @@ use crate::wire::socket_owner::SocketOwner;
 /// Properties of the sender of a command.
 #[derive(Clone, Copy)]
 pub struct Caller<'a> {
-    /// Remote address of the connection.
-    pub addr: IpAddr,
+    /// Remote address of the connection; `None` for a Unix socket.
+    pub addr: Option<IpAddr>,
     /// `true` if `Forwarded`, `X-Forwarded-For`, `X-Real-IP` or `Via` is present: then the address
     /// is that of a proxy. Only the data port sets it.
     pub forwarded: bool,
@@ -22,7 +22,8 @@ pub struct Caller<'a> {
     pub fetch_site: Option<&'a [u8]>,
     /// Value of `Host`. Without it (HTTP/1.0, the text protocol) the sender is not a browser.
     pub host: Option<&'a [u8]>,
-    /// Looks up the owner of the sender's socket. Called only for a change from a loopback address.
+    /// Looks up the owner of the sender's socket. Called only for a change from a loopback address
+    /// or over a Unix socket.
     pub owner: &'a dyn Fn() -> io::Result<SocketOwner>,
 }
 
@@ -43,9 +44,12 @@ impl fmt::Debug for Caller<'_> {
 impl<'a> Caller<'a> {
     /// Returns a sender of which only the address and the socket owner are known.
     #[must_use]
-    pub fn at(addr: IpAddr, owner: &'a dyn Fn() -> io::Result<SocketOwner>) -> Self {
+    pub fn at(
+        addr: impl Into<Option<IpAddr>>,
+        owner: &'a dyn Fn() -> io::Result<SocketOwner>,
+    ) -> Self {
         Self {
-            addr,
+            addr: addr.into(),
             forwarded: false,
             authorization: None,
             origin: None,
@@ -53,5 +57,17 @@ impl<'a> Caller<'a> {
             host: None,
             owner,
         }
+    }
+
+    /// Returns `true` for a sender on this machine: at a loopback address or a Unix socket.
+    pub(super) fn is_on_this_machine(&self) -> bool {
+        self.addr
+            .is_none_or(|addr| addr.to_canonical().is_loopback())
+    }
+
+    /// Returns the address for a sentence.
+    pub(super) fn name(&self) -> String {
+        let name = self.addr.map(|addr| addr.to_canonical().to_string());
+        name.unwrap_or_else(|| "a client of a Unix socket".to_owned())
     }
 }

@@ -76,7 +76,7 @@ fn combined(record: &AccessRecord, out: &mut String) {
     let _ = write!(
         out,
         "{} - - [{}] \"",
-        record.client.ip().to_canonical(),
+        host(record),
         CommonLogTime(record.time)
     );
     let fields = &record.fields;
@@ -198,8 +198,13 @@ fn escape(bytes: &[u8], out: &mut String) {
 }
 
 fn client(record: &AccessRecord) -> String {
-    let addr = record.client;
-    std::net::SocketAddr::new(addr.ip().to_canonical(), addr.port()).to_string()
+    record.client.to_canonical().to_string()
+}
+
+/// Returns the client without its port; `unix` for a client of a Unix socket.
+fn host(record: &AccessRecord) -> String {
+    let ip = record.client.ip();
+    ip.map_or_else(|| record.client.to_string(), |ip| ip.to_string())
 }
 
 fn status(record: &AccessRecord) -> Option<u16> {
@@ -236,6 +241,7 @@ mod tests {
     use super::*;
     use crate::proxy::RequestFields;
     use crate::ring::{Key, Seat};
+    use crate::wire::peer_addr::PeerAddr;
     use proptest::prelude::*;
     use serde_json::Value;
     use std::time::SystemTime;
@@ -243,7 +249,7 @@ mod tests {
     fn record() -> AccessRecord {
         AccessRecord {
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
-            client: "[::ffff:10.0.0.7]:4711".parse().unwrap(),
+            client: PeerAddr::Tcp("[::ffff:10.0.0.7]:4711".parse().unwrap()),
             method: "GET".to_owned(),
             path: b"/home".to_vec(),
             key: Some(Key(132_574)),

@@ -2,7 +2,6 @@
 //!
 //! The value of each flag is parsed here; combinations of flags are checked in the folder's `mod`.
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,18 +9,18 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, ValueEnum};
-use ipnet::IpNet;
 
 use super::clients::ClientArgs;
 use super::failures::{FailureArgs, InFlightArgs};
 use super::heartbeat::HeartbeatArgs;
+use super::listen::{ListenOn, listen_on};
 use super::parsers::{
-    DEFAULT_KEY, DEFAULT_MAX_CONNECTIONS, LogDestination, address, duration, log_destination,
-    network, positive_count, positive_duration, via_name,
+    DEFAULT_KEY, DEFAULT_MAX_CONNECTIONS, LogDestination, duration, log_destination,
+    positive_count, positive_duration, proxy_source, via_name,
 };
 use super::replicas::ReplicaArgs;
 use crate::access::{HostName, Token};
-use crate::proxy::{BalanceMode, KeyRule, RequestIdKind};
+use crate::proxy::{BalanceMode, KeyRule, ProxySource, RequestIdKind};
 use crate::ring;
 use crate::wire::proxy_header::ProxyVersion;
 
@@ -71,18 +70,18 @@ pub struct ServeArgs {
         long,
         env = "RINGMASTER_LISTEN",
         default_value = "0.0.0.0:5000",
-        value_parser = address,
-        help = "Address of the data port; the system chooses a port for 0"
+        value_parser = listen_on,
+        help = "Address of the data port; the system chooses a port for 0. In its place, or behind a blank: unix:PATH[,mode=0660][,owner=USER[:GROUP]]"
     )]
-    pub listen: SocketAddr,
+    pub listen: ListenOn,
     #[arg(
         long,
         env = "RINGMASTER_CONTROL",
         default_value = "127.0.0.1:5001",
-        value_parser = address,
-        help = "Address of the control port"
+        value_parser = listen_on,
+        help = "Address of the control port. In its place, or behind a blank: unix:PATH[,mode=0600][,owner=USER[:GROUP]], whose clients may command without a token"
     )]
-    pub control: SocketAddr,
+    pub control: ListenOn,
     #[arg(
         long,
         env = "RINGMASTER_TAKEOVER",
@@ -116,12 +115,12 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "RINGMASTER_ACCEPT_PROXY",
-        value_name = "CIDR",
+        value_name = "CIDR|unix",
         value_delimiter = ',',
-        value_parser = network,
-        help = "Networks of proxies whose connections begin with a PROXY header, version 1 or 2, which names their client; repeatable"
+        value_parser = proxy_source,
+        help = "Networks of proxies whose connections begin with a PROXY header, version 1 or 2, which names their client; unix: those at the Unix socket; repeatable"
     )]
-    pub accept_proxy: Vec<IpNet>,
+    pub accept_proxy: Vec<ProxySource>,
     #[command(flatten)]
     pub clients: ClientArgs,
     #[arg(
@@ -248,6 +247,8 @@ pub struct ServeArgs {
         help = "Bearer token that authorises control commands from any address"
     )]
     pub control_token: Option<Token>,
+    #[arg(long, env = "RINGMASTER_REQUIRE_TOKEN", value_parser = BoolishValueParser::new(), help = "Require the token of every client, those on this machine too; only clients of the control port's Unix socket need none")]
+    pub require_token: bool,
     #[arg(
         long = "control-host",
         env = "RINGMASTER_CONTROL_HOST",

@@ -3,7 +3,7 @@
 
 use super::args::{DataPortAdmin, ServeArgs};
 use super::parsers;
-use crate::access::AccessPolicy;
+use crate::access::{AccessPolicy, LocalTokenRule};
 use crate::proxy::BalanceMode;
 
 impl ServeArgs {
@@ -24,6 +24,10 @@ impl ServeArgs {
         });
         (door != DataPortAdmin::Off).then(|| AccessPolicy {
             anyone: door == DataPortAdmin::Any,
+            local_token: match self.require_token {
+                true => LocalTokenRule::All,
+                false => LocalTokenRule::None,
+            },
             ..access.clone()
         })
     }

@@ -2,7 +2,6 @@
 //! configuration file.
 
 use std::ffi::{OsStr, OsString};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::builder::Resettable;
@@ -15,7 +14,7 @@ use super::args::ServeArgs;
 use super::ctl::CtlArgs;
 use super::file::ConfigFile;
 use super::file_flags::{arguments, judge, sentence, setting_flags};
-use super::parsers::address;
+use super::listen::{ListenOn, listen_on};
 use super::sources::{self, name_variable};
 use crate::settings::Settings;
 
@@ -142,9 +141,9 @@ pub enum CliCommand {
     Ctl(CtlArgs),
     /// Check that a running balancer is alive; the exit code tells the result
     Healthcheck {
-        /// Address of the balancer's control port
-        #[arg(long, env = "RINGMASTER_CONTROL", default_value = "127.0.0.1:5001", value_parser = address)]
-        control: SocketAddr,
+        /// Address of the balancer's control port, or unix:PATH
+        #[arg(long, env = "RINGMASTER_CONTROL", default_value = "127.0.0.1:5001", value_parser = listen_on)]
+        control: ListenOn,
     },
     /// Write the manual pages and the completions for shells.
     Docs {

@@ -2,15 +2,15 @@
 //!
 //! The line must not be empty; its content is checked by the balancer.
 
-use super::parsers;
+use super::control_addrs::{ControlAddrs, control_addrs};
 use crate::access::Token;
 
 /// Flags and words of `ctl`.
 #[derive(Debug, clap::Args)]
 pub struct CtlArgs {
-    /// Address of the balancer's control port: host or IP address, and port
-    #[arg(long, env = "RINGMASTER_CONTROL", value_name = "ADDR", default_value = "127.0.0.1:5001", value_parser = parsers::host_and_port)]
-    pub control: String,
+    /// Address of the balancer's control port: host or IP address, and port; or unix:PATH
+    #[arg(long, env = "RINGMASTER_CONTROL", value_name = "ADDR", default_value = "127.0.0.1:5001", value_parser = control_addrs)]
+    pub control: ControlAddrs,
     /// Answer in JSON, one value on one line
     #[arg(long, env = "RINGMASTER_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     pub json: bool,
@@ -86,7 +86,10 @@ mod tests {
 
     fn line(json: bool, words: &[&str]) -> Result<String, String> {
         let args = CtlArgs {
-            control: String::new(),
+            control: ControlAddrs {
+                unix: None,
+                host: None,
+            },
             json,
             control_token: None,
             words: words.iter().map(ToString::to_string).collect(),

@@ -9,6 +9,7 @@ mod cli;
 mod clients;
 mod container_options;
 mod containers;
+mod control_addrs;
 mod ctl;
 mod environment;
 mod failures;
@@ -16,6 +17,7 @@ mod file;
 mod file_flags;
 mod fixed_backends;
 mod heartbeat;
+mod listen;
 mod parser_error;
 mod parsers;
 mod replicas;
@@ -31,15 +33,17 @@ pub use args::{AccessLogFormat, DataPortAdmin, LogFormat, ServeArgs};
 pub use cli::{Args, CliCommand};
 pub use clients::ClientArgs;
 pub use containers::{ContainerArgs, OnExit};
+pub use control_addrs::ControlAddrs;
 pub use ctl::CtlArgs;
 pub(crate) use environment::warnings;
 pub use failures::{FailureArgs, InFlightArgs};
 pub use file::MAX_CONFIG_FILE;
 pub use fixed_backends::{FixedArgs, FixedBackends};
+pub use listen::ListenOn;
 pub use parsers::{DEFAULT_MAX_CONNECTIONS, LogDestination};
 pub use replicas::{EngineKind, ReplicaArgs, ReplicaSource};
 
-use crate::access::AccessPolicy;
+use crate::access::{AccessPolicy, LocalTokenRule};
 use crate::fleet;
 use crate::load::LoadBound;
 use crate::proxy;
@@ -48,10 +52,10 @@ use crate::ring;
 /// Checked configuration of `serve`.
 #[derive(Debug)]
 pub struct Config {
-    /// Address of the data port.
-    pub listen: SocketAddr,
-    /// Address of the control port.
-    pub control: SocketAddr,
+    /// Sockets of the data port.
+    pub listen: ListenOn,
+    /// Sockets of the control port.
+    pub control: ListenOn,
     /// `true` to take over from the balancer with this control port.
     pub takeover: bool,
     /// Kind and number of the replicas.
@@ -141,7 +145,7 @@ impl ServeArgs {
         self.check_send_proxy(fixed)?;
         let heartbeat = self.heartbeat.check(fixed, self.send_proxy)?;
         let limits = self.limits(self.check_max_head()?);
-        let access = self.control_access();
+        let access = self.control_access()?;
         let admin = self.data_port_access(fixed, &access);
         Ok(Config {
             listen: self.listen,
@@ -188,12 +192,19 @@ impl ServeArgs {
     }
 
     /// Access policy of the control port.
-    fn control_access(&self) -> AccessPolicy {
-        AccessPolicy {
+    fn control_access(&self) -> Result<AccessPolicy, String> {
+        if self.require_token && self.control_token.is_none() {
+            return Err("--require-token needs --control-token".to_owned());
+        }
+        Ok(AccessPolicy {
             token: self.control_token.clone(),
+            local_token: match self.require_token {
+                true => LocalTokenRule::Tcp,
+                false => LocalTokenRule::None,
+            },
             hosts: self.control_hosts.as_slice().into(),
             ..AccessPolicy::default()
-        }
+        })
     }
 
     fn access_log_settings(&self) -> Option<AccessLogSettings> {
@@ -213,12 +224,15 @@ impl ServeArgs {
 
     fn check_ports(&self) -> Result<(), String> {
         let (listen, control) = (self.listen, self.control);
-        if is_one_port(listen, control) {
+        let paths = [listen, control].map(|on| on.unix.map(|unix| unix.path));
+        let is_one_path = paths[0].is_some() && paths[0] == paths[1];
+        let ports = listen.tcp.zip(control.tcp);
+        if is_one_path || ports.is_some_and(|(listen, control)| is_one_port(listen, control)) {
             return Err(format!(
                 "--listen {listen} and --control {control} are one port; give them two"
             ));
         }
-        if self.takeover && control.port() == 0 {
+        if self.takeover && control.tcp.is_some_and(|tcp| tcp.port() == 0) {
             return Err("--takeover needs the port of the one that serves (--control)".to_owned());
         }
         Ok(())

@@ -11,6 +11,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::fleet::ProbeKind;
+use crate::proxy::ProxySource;
 
 /// Default of `--key`.
 pub(super) const DEFAULT_KEY: &str = "header:x-request-id,query:id,random";
@@ -48,6 +49,14 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
             Err("is an IPv4 network in IPv6 form; write it as 10.0.0.0/8".to_owned())
         }
         _ => Ok(network.trunc()),
+    }
+}
+
+/// Parses a network of proxies, or `unix`.
+pub(super) fn proxy_source(text: &str) -> Result<ProxySource, String> {
+    match text {
+        "unix" => Ok(ProxySource::Unix),
+        text => network(text).map(ProxySource::Network),
     }
 }
 
@@ -103,16 +112,6 @@ pub(super) fn via_name(text: &str) -> Result<String, String> {
         "must be a name of letters, digits, dots and dashes, such as edge-1 or edge-1:5000"
             .to_owned(),
     )
-}
-
-/// Parses a host and a port; the host is looked up when it is needed.
-pub(super) fn host_and_port(text: &str) -> Result<String, String> {
-    match text.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
-            Ok(text.to_owned())
-        }
-        _ => Err("must be a host, a colon and a port".to_owned()),
-    }
 }
 
 /// Parses a path for a request line, or `tcp`.

@@ -6,7 +6,6 @@
 //! closing connection has no slot.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
@@ -21,6 +20,7 @@ use super::context::ControlContext;
 use super::shared::Shared;
 use super::{http, text_answer, text_protocol};
 use crate::shutdown::Shutdown;
+use crate::wire::peer_addr::PeerAddr;
 
 /// The handles that each connection gets.
 #[derive(Clone)]
@@ -52,12 +52,7 @@ impl ControlServer {
     }
 
     /// Gives a new client a slot, or lets it wait for one.
-    pub(super) async fn admit(
-        &self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        clients: &mut JoinSet<()>,
-    ) {
+    pub(super) async fn admit(&self, stream: TcpStream, peer: PeerAddr, clients: &mut JoinSet<()>) {
         if self.serving.is_full() {
             // A client whose line has arrived must not be evicted as silent: the first yield lets
             // the event loop notice the line, the second lets the client's task read it.
@@ -76,7 +71,7 @@ impl ControlServer {
     pub(super) async fn serve_connection(
         self,
         stream: TcpStream,
-        peer: SocketAddr,
+        peer: PeerAddr,
         mut slot: EvictableSlot,
     ) {
         let limits = &self.shared.context.limits;
@@ -157,7 +152,7 @@ impl ControlServer {
     }
 
     /// Lets a client wait for a serving slot. A health probe is answered without one.
-    async fn wait_for_slot(self, stream: TcpStream, peer: SocketAddr, mut slot: EvictableSlot) {
+    async fn wait_for_slot(self, stream: TcpStream, peer: PeerAddr, mut slot: EvictableSlot) {
         let limits = &self.shared.context.limits;
         let mut shutdown = self.shared.shutdown.clone();
         let Some((ends, mut conn)) = Connection::open(stream, peer, limits) else {

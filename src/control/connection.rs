@@ -19,6 +19,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::limits::ControlLimits;
 use crate::shutdown::Shutdown;
+use crate::wire::peer_addr::PeerAddr;
 use crate::wire::socket_owner::{self, SocketOwner};
 
 /// Size of one read, in bytes.
@@ -34,17 +35,22 @@ const KEEPALIVE_PROBES: u32 = 3;
 /// The two ends of a client's connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Endpoints {
-    pub(super) client: SocketAddr,
-    local: SocketAddr,
+    pub(super) client: PeerAddr,
+    /// Our own address; `None` for a Unix socket.
+    local: Option<SocketAddr>,
 }
 
 impl Endpoints {
-    /// Returns the user that owns the client's socket.
+    /// Returns the user that owns the client's socket. A client of our Unix socket commands as our
+    /// own user: the mode of the socket is the rule.
     ///
     /// # Errors
     /// When the kernel does not report it.
     pub(super) fn owner(self) -> io::Result<SocketOwner> {
-        socket_owner::owner_of(self.client, self.local)
+        match (self.client, self.local) {
+            (PeerAddr::Tcp(client), Some(local)) => socket_owner::owner_of(client, local),
+            _ => Ok(SocketOwner::User(socket_owner::own_user())),
+        }
     }
 }
 
@@ -73,11 +79,16 @@ impl Connection {
     /// Makes `stream` ready to be read. `None` if it is broken already.
     pub(super) fn open(
         stream: TcpStream,
-        client: SocketAddr,
+        client: PeerAddr,
         limits: &ControlLimits,
     ) -> Option<(Endpoints, Self)> {
-        let local = stream.local_addr().ok()?;
-        enable_keepalive(&stream);
+        let local = match client {
+            PeerAddr::Tcp(_) => {
+                enable_keepalive(&stream);
+                Some(stream.local_addr().ok()?)
+            }
+            PeerAddr::Unix => None,
+        };
         let conn = Self {
             stream,
             ahead: BytesMut::new(),

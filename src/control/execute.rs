@@ -4,8 +4,6 @@
 //! Sockets are unknown here: the protocols check access and frame the answer. A new command is one
 //! more arm here, an entry in `command/table.rs` and, for HTTP, a row in `http/routes.rs`.
 
-use std::net::SocketAddr;
-
 use serde_json::{Value, json};
 
 use super::command::{COMMANDS, CommandSpec, ControlCommand, FOOTNOTE};
@@ -16,6 +14,7 @@ use super::{client_report, config_report, reload, replace_report, replica_report
 use crate::fleet::Event;
 use crate::orders::{self, Order, OrderError, OrderResult};
 use crate::roster::ReplicaName;
+use crate::wire::peer_addr::PeerAddr;
 
 /// Output of a command.
 #[derive(Debug)]
@@ -67,7 +66,7 @@ impl CommandOutput {
 /// submitted goes on.
 pub(super) async fn execute(
     command: ControlCommand,
-    peer: SocketAddr,
+    peer: PeerAddr,
     context: &ControlContext,
 ) -> CommandResult {
     match command {

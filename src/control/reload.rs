@@ -1,13 +1,12 @@
 //! `reload`: a new process of the same program takes over with the settings as they are now.
 
-use std::net::SocketAddr;
-
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::reload_call::{MAX_QUEUED_RELOADS, ReloadCall, SettingChange};
 use super::ring_report::Report;
 use crate::orders::OrderError;
+use crate::wire::peer_addr::PeerAddr;
 
 /// Requests a reload and waits for its result.
 ///
@@ -15,7 +14,7 @@ use crate::orders::OrderError;
 /// The reason for which nothing has changed.
 pub(super) async fn request(
     reloads: &mpsc::Sender<ReloadCall>,
-    from: SocketAddr,
+    from: PeerAddr,
 ) -> Result<Report, OrderError> {
     let (reply, result) = oneshot::channel();
     let sent = reloads.try_send(ReloadCall { from, reply });

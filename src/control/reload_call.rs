@@ -2,11 +2,11 @@
 //! starts the new process, and its result.
 
 use std::fmt;
-use std::net::SocketAddr;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::orders::OrderError;
+use crate::wire::peer_addr::PeerAddr;
 
 /// Maximum number of reloads that wait for the supervisor; more are refused with 503.
 pub const MAX_QUEUED_RELOADS: usize = 8;
@@ -15,7 +15,7 @@ pub const MAX_QUEUED_RELOADS: usize = 8;
 #[derive(Debug)]
 pub struct ReloadCall {
     /// Client that requested it.
-    pub from: SocketAddr,
+    pub from: PeerAddr,
     /// Gets the result once a successor serves, or once none will.
     pub reply: oneshot::Sender<ReloadResult>,
 }

@@ -3,10 +3,11 @@
 //! A connection's way is in `admission.rs`.
 
 use std::io;
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -14,6 +15,8 @@ use super::admission::ControlServer;
 use super::context::ControlContext;
 use super::stats;
 use crate::shutdown::Shutdown;
+use crate::wire::listener::{Listener, ListeningSockets};
+use crate::wire::peer_addr::PeerAddr;
 
 /// Pause of accepting after an error; the usual cause is a lack of descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
@@ -27,31 +30,32 @@ const HELPER_THREADS: usize = 4;
 /// # Errors
 /// When the system refuses the thread or its event loop.
 pub fn start(
-    listener: std::net::TcpListener,
+    sockets: ListeningSockets,
     context: ControlContext,
     shutdown: Shutdown,
 ) -> io::Result<thread::JoinHandle<()>> {
-    listener.set_nonblocking(true)?;
+    let set_nonblocking = |socket: &TcpListener| socket.set_nonblocking(true);
+    sockets.iter().try_for_each(set_nonblocking)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(HELPER_THREADS)
         .build()?;
     let listener = {
         let _guard = runtime.enter();
-        TcpListener::from_std(listener)?
+        Listener::new(sockets)?
     };
     let serve = move || runtime.block_on(serve(listener, context, shutdown));
     thread::Builder::new().name("control".into()).spawn(serve)
 }
 
-async fn serve(listener: TcpListener, context: ControlContext, mut shutdown: Shutdown) {
+async fn serve(listener: Listener, context: ControlContext, mut shutdown: Shutdown) {
     let stop_timeout = context.limits.stop_timeout;
     let port = ControlServer::new(context, shutdown.clone());
     let mut clients = JoinSet::new();
     let mut ticks = stats::ticks();
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
+            accepted = accept(&listener) => match accepted {
                 Ok((stream, peer)) => port.admit(stream, peer, &mut clients).await,
                 Err(err) => {
                     tracing::warn!("control port cannot accept: {err}");
@@ -74,6 +78,11 @@ async fn serve(listener: TcpListener, context: ControlContext, mut shutdown: Shu
     };
     // After the timeout, the remaining connections are dropped with the set.
     let _ = timeout(stop_timeout, running).await;
+}
+
+async fn accept(listener: &Listener) -> io::Result<(TcpStream, PeerAddr)> {
+    let (stream, peer) = listener.accept().await?;
+    Ok((TcpStream::from_std(stream)?, peer))
 }
 
 fn log_panic(ended: Result<(), JoinError>) {

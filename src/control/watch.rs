@@ -6,7 +6,6 @@
 //! keep-alive probes.
 
 use std::io;
-use std::net::SocketAddr;
 
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -17,6 +16,7 @@ use super::execute;
 use super::journal_follower::JournalFollower;
 use super::shared::Shared;
 use super::text_answer;
+use crate::wire::peer_addr::PeerAddr;
 
 /// Source of a stream's pieces.
 enum StreamSource {
@@ -52,7 +52,7 @@ enum ClientInput {
 pub(super) struct Stream<'a> {
     pub(super) conn: &'a mut Connection,
     pub(super) shared: &'a Shared,
-    pub(super) client: SocketAddr,
+    pub(super) client: PeerAddr,
     /// `true` after `prompt`: the client's next line ends the stream.
     pub(super) prompting: bool,
     pub(super) json: bool,

@@ -16,7 +16,10 @@ use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use crate::access::Token;
+use crate::config::ControlAddrs;
 use crate::wire::socket::loopback_if_unspecified;
+use crate::wire::stream_addr::UnixPath;
+use crate::wire::unix_socket;
 use color::ColorMode;
 use expect::ExpectedAnswers;
 use reader::{AnswerPart, AnswerReader};
@@ -33,8 +36,12 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// A sentence, when the balancer does not answer or an answer is incomplete.
-pub(crate) fn send(control: &str, token: Option<&Token>, line: &str) -> Result<bool, String> {
-    let stream = connect(control)?;
+pub(crate) fn send(
+    control: &ControlAddrs,
+    token: Option<&Token>,
+    line: &str,
+) -> Result<bool, String> {
+    let (stream, control) = connect(control)?;
     let token = token.map(|token| format!("auth {}; ", token.reveal()));
     let request = format!("{}{line}\n", token.as_deref().unwrap_or_default());
     (&stream)
@@ -66,7 +73,26 @@ pub(crate) fn send(control: &str, token: Option<&Token>, line: &str) -> Result<b
     })
 }
 
-fn connect(control: &str) -> Result<TcpStream, String> {
+/// Connects, and returns the name of the address for sentences.
+fn connect(control: &ControlAddrs) -> Result<(TcpStream, String), String> {
+    let unix = control.unix.as_ref().map(|path| (connect_unix(path), path));
+    match (unix, &control.host) {
+        (Some((Ok(stream), path)), _) => Ok((stream, path.to_string())),
+        (_, Some(host)) => connect_tcp(host).map(|stream| (stream, host.clone())),
+        (Some((Err(err), _)), None) => Err(err),
+        (None, None) => Err("there is no address (--control)".to_owned()),
+    }
+}
+
+fn connect_unix(path: &UnixPath) -> Result<TcpStream, String> {
+    let stream = unix_socket::connect_blocking(path, CONNECT_TIMEOUT);
+    stream.map_err(|err| match err.kind() {
+        ErrorKind::ConnectionRefused => format!("nothing listens on {path} (--control)"),
+        _ => format!("cannot reach {path} (--control): {err}"),
+    })
+}
+
+fn connect_tcp(control: &str) -> Result<TcpStream, String> {
     let addrs = control
         .to_socket_addrs()
         .map_err(|err| format!("cannot find {control} (--control): {err}"))?;

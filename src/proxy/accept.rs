@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -31,7 +31,8 @@ use crate::metrics::DataPortCounters;
 use crate::orders::OrderQueue;
 use crate::roster::{Evidence, Subscriber};
 use crate::shutdown::Shutdown;
-use crate::wire::listener::Listener;
+use crate::wire::listener::{Listener, ListeningSockets};
+use crate::wire::peer_addr::PeerAddr;
 use crate::wire::socket::{self, is_resource_exhausted};
 use crate::wire::sockopt;
 
@@ -43,9 +44,9 @@ const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
 pub struct WorkerStart {
     /// Settings of the data port.
     pub settings: Arc<ProxySettings>,
-    /// Sockets, one for each worker, all on one port. A socket that does not listen yet starts to
-    /// when the port opens.
-    pub listeners: Vec<std::net::TcpListener>,
+    /// Sockets of each worker, all on one port. A socket that does not listen yet starts to when
+    /// the port opens.
+    pub listeners: Vec<ListeningSockets>,
     /// The roster subscription of each worker.
     pub subscribers: Vec<Subscriber>,
     /// Channel to the fleet for observed failures of replicas.
@@ -86,7 +87,7 @@ pub fn start(start: WorkerStart) -> io::Result<Vec<JoinHandle<io::Result<()>>>> 
                 // In source mode the server may speak first, so the kernel must not wait for the
                 // client's first bytes.
                 if settings.balance != BalanceMode::Source {
-                    sockopt::defer_accept(&listener);
+                    listener.tcp.iter().for_each(sockopt::defer_accept);
                 }
                 let worker = Rc::new(Worker::new(
                     settings,
@@ -111,7 +112,7 @@ pub fn start(start: WorkerStart) -> io::Result<Vec<JoinHandle<io::Result<()>>>> 
 
 /// A listener that accepts no connection until it is opened.
 struct GatedListener {
-    listener: std::net::TcpListener,
+    listener: ListeningSockets,
     /// Becomes `true` when the listener opens.
     opened: watch::Receiver<bool>,
 }
@@ -166,7 +167,7 @@ async fn serve(
         // The clients in the queue wait for another process that shares the port.
         return Ok(());
     }
-    socket::start_listening(&listener)?;
+    listener.iter().try_for_each(socket::start_listening)?;
     let listener = Listener::new(listener)?;
     let mut pending_client = None;
     tokio::select! {
@@ -262,7 +263,7 @@ fn drain_accept_queue(worker: &Rc<Worker>, listener: Listener) -> io::Result<()>
 
 /// Admits a connection that was accepted. `None` closes it. The connection of a proxy is admitted
 /// once its header has named the client; what a proxy opens for itself has no limit.
-fn admit(worker: &Worker, (stream, addr): (TcpStream, SocketAddr)) -> Option<NewClient> {
+fn admit(worker: &Worker, (stream, addr): (TcpStream, PeerAddr)) -> Option<NewClient> {
     let admission = match proxy_protocol::is_proxy(worker, addr) {
         true => None,
         false => admission::admit(worker, addr)?,

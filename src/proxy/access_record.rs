@@ -3,7 +3,6 @@
 //! The queue is bounded, and a request never waits for it: a full queue loses the record, which is
 //! counted.
 
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
@@ -11,6 +10,7 @@ use tokio::sync::mpsc;
 use crate::metrics::ConnectionEnd;
 use crate::ring::{Key, Seat};
 use crate::roster::ReplicaName;
+use crate::wire::peer_addr::PeerAddr;
 
 /// Reason why a request went to its replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub struct AccessRecord {
     /// Time at which reading of the head began.
     pub time: SystemTime,
     /// Address of the client.
-    pub client: SocketAddr,
+    pub client: PeerAddr,
     /// Method, at most 32 bytes; empty if the first line could not be read.
     pub method: String,
     /// Path without the query, as received. At most 1024 bytes.

@@ -3,8 +3,6 @@
 //! The head alone decides who may send an order, so a refusal does not wait for the body. The body
 //! is read here under a limit. The order then goes to the fleet through the order queue.
 
-use std::net::SocketAddr;
-
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
@@ -21,7 +19,8 @@ use crate::wire::framing::Body;
 use crate::wire::head::RequestHead;
 use crate::wire::lazy_stream::LazyStream;
 use crate::wire::local_reply::LocalReply;
-use crate::wire::socket_owner;
+use crate::wire::peer_addr::PeerAddr;
+use crate::wire::socket_owner::{self, SocketOwner};
 
 /// A request for an admin path.
 #[derive(Debug)]
@@ -57,7 +56,7 @@ enum AdminAction {
 pub(super) fn from_head(
     worker: &Worker,
     stream: &LazyStream,
-    client: SocketAddr,
+    client: PeerAddr,
     head: &RequestHead<'_, '_>,
     body: Body,
     expects: bool,
@@ -93,7 +92,10 @@ pub(super) fn from_head(
         origin: fields.get("origin"),
         fetch_site: fields.get("sec-fetch-site"),
         host: host(head),
-        owner: &|| socket_owner::owner_of(client, stream.local_addr()?),
+        owner: &|| match client {
+            PeerAddr::Tcp(addr) => socket_owner::owner_of(addr, stream.local_addr()?),
+            PeerAddr::Unix => stream.peer_user().map(SocketOwner::User),
+        },
     };
     let action = if !allow.split(',').any(|method| method == head.method) {
         let sentence = format!("{path} does not take {}", head.method);

@@ -1,7 +1,6 @@
 //! A client's connection, and the replies that Ringmaster writes itself: errors and the answers to
 //! admin requests and to `Max-Forwards: 0`.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -16,13 +15,14 @@ use crate::orders;
 use crate::wire::deadline::Deadline;
 use crate::wire::lazy_stream::LazyStream;
 use crate::wire::local_reply::LocalReply;
+use crate::wire::peer_addr::PeerAddr;
 
 /// A client's connection.
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) stream: LazyStream,
     /// Address of the client. Of a connection from a proxy it is the one that the proxy named.
-    pub(super) addr: SocketAddr,
+    pub(super) addr: PeerAddr,
     /// Bytes that were read and belong to no request yet.
     pub(super) inbox: BytesMut,
     pub(super) timer: Deadline,

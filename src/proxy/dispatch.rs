@@ -2,7 +2,6 @@
 //! head are made in the same step, so that nothing borrows from the client's buffer afterwards.
 
 use std::mem;
-use std::net::SocketAddr;
 
 use bytes::{Buf, BytesMut};
 
@@ -19,6 +18,7 @@ use crate::wire::connection_auth;
 use crate::wire::framing::{self, Body};
 use crate::wire::head::{self, HeaderSlots, RequestError, RequestHead as Head, Version};
 use crate::wire::lazy_stream::LazyStream;
+use crate::wire::peer_addr::PeerAddr;
 use crate::wire::version;
 
 /// Handler of a request.
@@ -44,7 +44,7 @@ pub(super) enum Dispatch {
 pub(super) fn read(
     worker: &Worker,
     stream: &LazyStream,
-    client: SocketAddr,
+    client: PeerAddr,
     inbox: &mut BytesMut,
     mut record: Option<&mut AccessRecordBuilder>,
 ) -> Result<Option<Dispatch>, RequestError> {
@@ -126,11 +126,14 @@ pub(super) fn is_to_head(inbox: &[u8]) -> bool {
     inbox.trim_ascii_start().starts_with(b"HEAD ")
 }
 
+/// Host of a request that names none and came over a Unix socket.
+const UNIX_HOST: &str = "localhost";
+
 /// Returns the request for a replica, and the ID that was generated for it.
 fn prepare(
     worker: &Worker,
     stream: &LazyStream,
-    client: SocketAddr,
+    client: PeerAddr,
     head: &Head<'_, '_>,
     body: Body,
     expects: bool,
@@ -143,12 +146,11 @@ fn prepare(
         Some(_) => String::new(),
         None => stream
             .local_addr()
-            .map(|addr| addr.to_string())
-            .unwrap_or_default(),
+            .map_or_else(|_| UNIX_HOST.to_owned(), |addr| addr.to_string()),
     };
     let mut bytes = worker.buffers.take(BufferSize::Head);
     let context = RewriteContext {
-        client,
+        client: client.ip(),
         host: &host,
         generated_id: keyed.generated_id,
         upgrade,

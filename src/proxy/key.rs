@@ -113,6 +113,18 @@ impl fmt::Display for KeyRule {
     }
 }
 
+/// Source of all clients of Unix sockets, which have no address.
+const UNIX_SOURCE: &str = "unix";
+
+/// Returns the key of all connections from an address, which is that of `--key source`. Clients of
+/// Unix sockets have a common one.
+pub(super) fn source_key(client: Option<IpAddr>) -> Key {
+    match client {
+        Some(ip) => Key::from_bytes(ip.to_canonical().to_string().as_bytes()),
+        None => Key::from_bytes(UNIX_SOURCE.as_bytes()),
+    }
+}
+
 /// Value that gives a request its key.
 enum FoundKey<'h> {
     /// Bytes that the client sent.
@@ -139,17 +151,21 @@ impl KeyRule {
     pub(super) fn key(
         &self,
         head: &RequestHead<'_, '_>,
-        client: IpAddr,
+        client: Option<IpAddr>,
         random: &mut StdRng,
     ) -> RequestKey {
-        let found = |bytes: &[u8]| RequestKey {
-            key: Key::from_bytes(bytes),
+        let hashed = |key| RequestKey {
+            key,
             generated_id: None,
         };
+        let found = |bytes: &[u8]| hashed(Key::from_bytes(bytes));
         match self.find(head) {
             FoundKey::Sent(bytes) | FoundKey::Secret(bytes) => found(bytes),
-            FoundKey::Address => found(client.to_canonical().to_string().as_bytes()),
-            FoundKey::Network(prefix) => found(prefix.network(client).as_bytes()),
+            FoundKey::Address => hashed(source_key(client)),
+            FoundKey::Network(prefix) => match client {
+                Some(ip) => found(prefix.network(ip).as_bytes()),
+                None => hashed(source_key(None)),
+            },
             FoundKey::None => {
                 let id = GeneratedId::draw(self.ids, random);
                 RequestKey {

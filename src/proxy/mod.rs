@@ -99,4 +99,4 @@ pub use generated_id::{ParseRequestIdKindError, RequestIdKind};
 pub use in_flight_limit::{InFlightLimits, InFlightRule};
 pub use key::{KeyRule, ParseKeyRuleError};
 pub use retry_on::{ParseRetryOnError, RetryOn};
-pub use settings::{BalanceMode, ParseBalanceModeError, ProxyLimits, ProxySettings};
+pub use settings::{BalanceMode, ParseBalanceModeError, ProxyLimits, ProxySettings, ProxySource};

@@ -7,7 +7,7 @@
 //! on the other.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use super::worker::Worker;
 use super::write::{write_some, write_whole};
 use crate::ring::Key;
 use crate::wire::head::RequestHead as Head;
+use crate::wire::peer_addr::PeerAddr;
 
 /// First request of a connection that becomes a tunnel.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub(super) struct FirstRequest {
 /// request ID was generated.
 pub(super) fn prepare(
     worker: &Worker,
-    client: SocketAddr,
+    client: PeerAddr,
     head: &Head<'_, '_>,
     inbox: &[u8],
     record: Option<&mut AccessRecordBuilder>,
@@ -113,11 +114,6 @@ pub(super) async fn by_key(worker: &Rc<Worker>, client: &mut Client, key: Key) -
     }
 }
 
-/// Returns the key of all connections from an address, which is the key of `--key source`.
-pub(super) fn source_key(client: IpAddr) -> Key {
-    Key::from_bytes(client.to_canonical().to_string().as_bytes())
-}
-
 /// A replica that has accepted the client's first bytes, if there were any.
 struct ConnectedReplica {
     replica: TcpStream,
@@ -179,10 +175,19 @@ fn proxy_header(worker: &Worker, client: &Client) -> Vec<u8> {
     let Some(version) = worker.settings.send_proxy else {
         return Vec::new();
     };
-    match client.stream.local_addr() {
-        Ok(server) => version.header(client.addr, server),
-        // The socket is unusable, which the next read or write detects.
-        Err(_) => version.local_header().to_vec(),
+    match (client.addr, client.stream.local_addr()) {
+        (PeerAddr::Tcp(addr), Ok(server)) => version.header(addr, server),
+        // A proxy at the Unix socket has named the client. Our own address is unknown then.
+        (PeerAddr::Tcp(addr), Err(_)) => version.header(addr, unspecified(addr)),
+        (PeerAddr::Unix, _) => version.local_header().to_vec(),
+    }
+}
+
+/// Returns the address of the same family that stands for none.
+fn unspecified(addr: SocketAddr) -> SocketAddr {
+    match addr.ip().to_canonical() {
+        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     }
 }
 
@@ -275,11 +280,5 @@ mod tests {
             with_id("GET / HTTP/1.1\r\nX-REQUEST-ID:\r\nHost: a\r\n\r\n"),
             "GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: 123456\r\n\r\n"
         );
-    }
-
-    #[test]
-    fn an_ipv4_mapped_address_has_the_key_of_its_ipv4_address() {
-        let mapped: IpAddr = "::ffff:10.0.0.7".parse().unwrap();
-        assert_eq!(source_key(mapped), Key::from_bytes(b"10.0.0.7"));
     }
 }

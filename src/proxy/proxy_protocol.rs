@@ -5,8 +5,6 @@
 //! proxy for the client. From all other peers a header is not read, so no client can claim another
 //! address.
 
-use std::net::SocketAddr;
-
 use bytes::Buf;
 use tokio::time::Instant;
 
@@ -14,15 +12,21 @@ use super::admission;
 use super::client::Client;
 use super::half_head::{MoreBytes, read_more};
 use super::keep_alive::{AwaitedBytes, wait_for_bytes};
+use super::settings::ProxySource;
 use super::worker::Worker;
 use crate::wire::lazy_stream::LazyStream;
+use crate::wire::peer_addr::PeerAddr;
 use crate::wire::proxy_header::{self, ProxyHeader};
 
 /// Returns `true` if `peer` is one of the proxies, whose connections begin with a header.
-pub(super) fn is_proxy(worker: &Worker, peer: SocketAddr) -> bool {
+pub(super) fn is_proxy(worker: &Worker, peer: PeerAddr) -> bool {
     let proxies = &worker.settings.accept_proxy;
-    let addr = peer.ip().to_canonical();
-    proxies.iter().any(|network| network.contains(&addr))
+    let mut proxies = proxies.iter();
+    match peer.ip() {
+        Some(addr) => proxies
+            .any(|proxy| matches!(proxy, ProxySource::Network(network) if network.contains(&addr))),
+        None => proxies.any(|proxy| *proxy == ProxySource::Unix),
+    }
 }
 
 /// Returns `true` if a proxy stands between this connection and its client, which then counts as
@@ -46,8 +50,8 @@ pub(super) async fn read_header(worker: &Worker, client: &mut Client) -> bool {
             let Some(addr) = header.client else {
                 return true;
             };
-            client.addr = addr;
-            let admitted = admission::admit(worker, addr);
+            client.addr = addr.into();
+            let admitted = admission::admit(worker, client.addr);
             let is_served = admitted.is_some();
             client.admission = admitted.flatten();
             is_served

@@ -40,7 +40,10 @@ pub(super) async fn refuse_request(
     if let Dispatch::Forward(mut request) = dispatch {
         worker.buffers.put_back(&mut request.outgoing.bytes);
     }
-    let addr = client.addr.ip().to_canonical();
+    let addr = client
+        .addr
+        .ip()
+        .map_or_else(String::new, |ip| ip.to_string());
     let seconds = whole_seconds(wait);
     let sentence = format!("too many requests from {addr}; wait {seconds} s");
     let fields = format!("Retry-After: {seconds}\r\n");

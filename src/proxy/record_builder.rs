@@ -5,7 +5,6 @@
 //! until then.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -18,6 +17,7 @@ use super::worker::Worker;
 use crate::ring::Key;
 use crate::roster::ReplicaName;
 use crate::wire::head::{RequestHead, Version};
+use crate::wire::peer_addr::PeerAddr;
 
 /// Maximum length of a logged method in bytes. A longer one is truncated.
 const MAX_METHOD: usize = 32;
@@ -40,7 +40,7 @@ pub(super) struct AccessRecordBuilder {
 
 impl AccessRecordBuilder {
     /// Starts the record of a request. `None` without an access log.
-    pub(super) fn start(worker: &Rc<Worker>, client: SocketAddr) -> Option<Box<Self>> {
+    pub(super) fn start(worker: &Rc<Worker>, client: PeerAddr) -> Option<Box<Self>> {
         worker.settings.access_log.as_ref()?;
         let record = AccessRecord {
             time: SystemTime::now(),

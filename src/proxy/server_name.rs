@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::access_record::TerminatedBy;
 use super::client::Client;
 use super::half_head::{MoreBytes, read_more};
-use super::passthrough::source_key;
+use super::key::source_key;
 use super::worker::Worker;
 use crate::ring::Key;
 use crate::wire::client_hello::ClientHelloReader;

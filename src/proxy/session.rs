@@ -17,6 +17,7 @@ use super::error_reply::ErrorReply;
 use super::exchange;
 use super::half_head::{MoreBytes, read_more};
 use super::keep_alive::{AwaitedBytes, is_blank, wait_for_bytes};
+use super::key::source_key;
 use super::passthrough;
 use super::proxy_protocol;
 use super::rate_limit;
@@ -100,7 +101,7 @@ async fn serve_whole(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
     client.record = AccessRecordBuilder::start(worker, client.addr);
     let key = match worker.settings.balance {
         BalanceMode::Sni => server_name::read_key(worker, client).await,
-        _ => Some(passthrough::source_key(client.addr.ip())),
+        _ => Some(source_key(client.addr.ip())),
     };
     let after = match key {
         Some(key) => passthrough::by_key(worker, client, key).await,

@@ -16,6 +16,15 @@ use crate::clients::ClientPolicy;
 use crate::load::EjectionRule;
 use crate::wire::proxy_header::ProxyVersion;
 
+/// Proxies whose connections begin with a PROXY header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxySource {
+    /// All in this network.
+    Network(IpNet),
+    /// All that connect to a Unix socket.
+    Unix,
+}
+
 /// Settings of the data port, the same for all workers.
 #[derive(Debug)]
 pub struct ProxySettings {
@@ -23,8 +32,8 @@ pub struct ProxySettings {
     pub balance: BalanceMode,
     /// Sources of the key.
     pub key: KeyRule,
-    /// Networks of the proxies whose connections begin with a PROXY header.
-    pub accept_proxy: Vec<IpNet>,
+    /// Proxies whose connections begin with a PROXY header.
+    pub accept_proxy: Vec<ProxySource>,
     /// Clients that are served, and limits for each; shared with the control port.
     pub clients: Arc<ClientPolicy>,
     /// Version of the PROXY header at the beginning of each connection to a replica; `None` sends

@@ -4,18 +4,20 @@
 //! The old process may end at any moment. From then on sockets and fleet belong to this process,
 //! ready or not.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::bail;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, timeout_at};
 
-use crate::config::{Config, ReplicaSource};
+use crate::config::{Config, ListenOn, ReplicaSource};
 use crate::fleet::{self, Fleet, Ownership, ReplicaSettings};
 use crate::orders::BackendSeat;
 use crate::startup;
 use crate::supervisor::Signals;
 use crate::takeover::{self, Handoff, InheritedBackends, InstanceInfo};
+use crate::wire::unix_listener::{self, UnixListen};
 
 /// Additional time for inherited replicas to answer, beyond their start timeout.
 const TAKEOVER_ANSWER_MARGIN: Duration = Duration::from_secs(5);
@@ -29,7 +31,7 @@ pub(super) fn take_over(config: &mut Config) -> anyhow::Result<Option<Handoff>> 
     if !config.takeover {
         return Ok(None);
     }
-    let Some(taken) = takeover::connect(config.control)? else {
+    let Some(taken) = takeover::connect(&config.control)? else {
         tracing::info!(
             "no balancer runs on {}; starting without takeover",
             config.control
@@ -44,14 +46,10 @@ pub(super) fn take_over(config: &mut Config) -> anyhow::Result<Option<Handoff>> 
             taken.around
         );
     }
-    let listens = taken.data[0].local_addr()?;
-    if config.listen.port() != 0 && config.listen != listens {
-        bail!(
-            "the running balancer listens on {listens}, not on {} (--listen)",
-            config.listen
-        );
-    }
-    config.listen = listens;
+    let listen = (taken.data.first(), taken.data_unix.as_ref());
+    config.listen = inherited(config.listen, listen, "--listen")?;
+    let control = (taken.control.tcp.as_ref(), taken.control.unix.as_ref());
+    config.control = inherited(config.control, control, "--control")?;
     let workers = taken.data.len();
     if config.workers < workers {
         tracing::info!(
@@ -61,6 +59,32 @@ pub(super) fn take_over(config: &mut Config) -> anyhow::Result<Option<Handoff>> 
         config.workers = workers;
     }
     Ok(Some(taken))
+}
+
+/// Returns the sockets of the old process in place of those of the flags.
+///
+/// # Errors
+/// The flags name other ones.
+fn inherited(
+    flags: ListenOn,
+    (tcp, unix): (Option<&TcpListener>, Option<&TcpListener>),
+    flag: &str,
+) -> anyhow::Result<ListenOn> {
+    let path = unix.map(unix_listener::path_of).transpose()?;
+    let unix = path.map(|path| match flags.unix {
+        Some(unix) if unix.path == path => unix,
+        _ => UnixListen {
+            path,
+            mode: None,
+            owner: None,
+        },
+    });
+    let tcp = tcp.map(TcpListener::local_addr).transpose()?;
+    let bound = ListenOn { tcp, unix };
+    if !flags.agrees_with(&bound) {
+        bail!("the running balancer listens on {bound}, not on {flags} ({flag})");
+    }
+    Ok(bound)
 }
 
 /// Applies the settings of the inherited fleet, which win over flags.

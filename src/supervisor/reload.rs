@@ -45,7 +45,7 @@ enum Stage {
     /// None is under way.
     Idle,
     /// The settings are read and judged; `true` to end if none has changed.
-    Checking(JoinHandle<Result<Baseline, String>>, bool),
+    Checking(JoinHandle<Result<Box<Baseline>, String>>, bool),
     /// The successor starts. It holds the other end of the pipe until it ends.
     Starting(pipe::Receiver, Pid),
 }
@@ -56,7 +56,7 @@ pub(super) enum ReloadEvent {
     /// A client requests a reload.
     Called(ReloadCall),
     /// The settings were judged.
-    Checked(Result<Result<Baseline, String>, JoinError>),
+    Checked(Result<Result<Box<Baseline>, String>, JoinError>),
     /// The successor has ended without having taken over.
     SuccessorEnded,
 }
@@ -206,7 +206,7 @@ impl Reload {
     /// Starts the successor with these settings, if a reload can change them.
     async fn start(
         &mut self,
-        checked: Result<Baseline, String>,
+        checked: Result<Box<Baseline>, String>,
         kept: &Kept,
     ) -> Result<(), OrderError> {
         let if_changed = matches!(self.stage, Stage::Checking(_, true));

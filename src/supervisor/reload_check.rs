@@ -4,10 +4,8 @@
 //! A takeover keeps sockets, engine and fleet, so another value of these would end the successor,
 //! or be ignored by it.
 
-use std::net::SocketAddr;
-
 use crate::check;
-use crate::config::{Args, Config, ReplicaSource};
+use crate::config::{Args, Config, ListenOn, ReplicaSource};
 use crate::control::SettingChange;
 use crate::fleet::Status;
 use crate::load::LoadBound;
@@ -21,8 +19,8 @@ use crate::takeover::InstanceInfo;
 #[derive(Debug)]
 pub(crate) struct Baseline {
     settings: Settings,
-    listen: SocketAddr,
-    pub(super) control: SocketAddr,
+    listen: ListenOn,
+    pub(super) control: ListenOn,
     instance: InstanceInfo,
     ring: Spec,
     bound: LoadBound,
@@ -70,10 +68,10 @@ impl Baseline {
     ///
     /// # Errors
     /// A sentence with the position in the file.
-    pub(super) fn read() -> Result<Self, String> {
+    pub(super) fn read() -> Result<Box<Self>, String> {
         let (args, settings) = Args::read_again()?;
         let config = check::check(*args, &settings)?;
-        Ok(Self::new(&config, settings))
+        Ok(Box::new(Self::new(&config, settings)))
     }
 
     /// Remembers what a reload cannot change.
@@ -131,7 +129,7 @@ impl Baseline {
             ("--control", self.control, next.control, at.control),
         ];
         for (flag, before, after, bound) in addresses {
-            if after != before && after != bound {
+            if after != before && !after.agrees_with(&bound) {
                 return Some(format!(
                     "a reload cannot change {flag} to {after}: this process listens on {bound}; \
                      restart it"

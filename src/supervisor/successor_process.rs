@@ -5,7 +5,6 @@
 use std::env;
 use std::ffi::OsString;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -14,6 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::process::Command;
+
+use crate::config::ListenOn;
 
 /// Variable that makes the new process take over.
 const TAKEOVER_VARIABLE: &str = "RINGMASTER_TAKEOVER";
@@ -30,7 +31,7 @@ const FIRST_PROCESS: u32 = 1;
 /// with it, and its ID.
 pub(super) async fn spawn(
     program: &io::Result<PathBuf>,
-    control: Option<SocketAddr>,
+    control: Option<ListenOn>,
 ) -> Result<(pipe::Receiver, Pid), String> {
     if std::process::id() == FIRST_PROCESS {
         let why = "this is the first process of its container, which would end with it";
@@ -81,7 +82,7 @@ pub(super) fn signal(process: Pid, signal: Signal) {
 /// `--control` may have let the system choose it.
 fn successor_args(
     args: impl Iterator<Item = OsString>,
-    control: Option<SocketAddr>,
+    control: Option<ListenOn>,
 ) -> Vec<OsString> {
     const FLAG: &str = "--control";
     let Some(control) = control else {
@@ -107,7 +108,10 @@ mod tests {
 
     #[test]
     fn the_successor_gets_the_same_arguments_and_the_control_port_as_it_is() {
-        let control = "127.0.0.1:7".parse().ok();
+        let control = Some(ListenOn {
+            tcp: "127.0.0.1:7".parse().ok(),
+            unix: None,
+        });
         for (given, control, expected) in [
             ("serve", control, "serve --control=127.0.0.1:7"),
             (

@@ -5,7 +5,7 @@
 //! [`Handoff::commit`], it leaves everything to the old process.
 
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use anyhow::{Context as _, anyhow, bail};
 use tokio::sync::oneshot;
 
 use super::protocol::{FleetState, GO, InstanceInfo, LATE, MAX_LINE, YIELD};
+use crate::config::ListenOn;
+use crate::wire::listener::ListeningSockets;
 use crate::wire::{fd_passing, socket_owner};
 
 /// Time limit for a place in the accept queue of the old process.
@@ -30,10 +32,12 @@ pub(crate) struct Handoff {
     pid: u32,
     /// Identity of the old process.
     pub(crate) around: InstanceInfo,
-    /// Listeners of the data port, one for each worker of the old process.
+    /// Listeners of TCP for the data port, one for each worker of the old process.
     pub(crate) data: Vec<TcpListener>,
-    /// Listener of the control port.
-    pub(crate) control: TcpListener,
+    /// Unix socket of the data port.
+    pub(crate) data_unix: Option<TcpListener>,
+    /// Listeners of the control port.
+    pub(crate) control: ListeningSockets,
     /// Unix socket that the next successor will connect to.
     pub(crate) handoff: UnixListener,
 }
@@ -42,7 +46,7 @@ pub(crate) struct Handoff {
 ///
 /// # Errors
 /// When a balancer runs and does not hand its sockets over.
-pub(crate) fn connect(control: SocketAddr) -> anyhow::Result<Option<Handoff>> {
+pub(crate) fn connect(control: &ListenOn) -> anyhow::Result<Option<Handoff>> {
     let stream = match fd_passing::connect(&super::socket_name(control)?, CONNECT_TIMEOUT) {
         Ok(stream) => stream,
         Err(err) if err.kind() == ErrorKind::ConnectionRefused => return Ok(None),
@@ -77,11 +81,17 @@ fn receive(stream: UnixStream) -> anyhow::Result<Handoff> {
     }
     let line = std::str::from_utf8(&bytes[..length]).ok();
     let around = line.and_then(InstanceInfo::parse);
-    let (around, pid) = around.context("it speaks another protocol")?;
-    let (Some(handoff), Some(control)) = (sockets.pop(), sockets.pop()) else {
-        bail!("it sends no sockets");
-    };
-    if sockets.is_empty() {
+    let (around, kinds, pid) = around.context("it speaks another protocol")?;
+    let handoff = sockets.pop().context("it sends no sockets")?;
+    let mut next = |is_sent: bool| is_sent.then(|| sockets.pop()).flatten();
+    // The last one first.
+    let unix = next(kinds.control_unix).map(TcpListener::from);
+    let tcp = next(kinds.control_tcp).map(TcpListener::from);
+    let data_unix = next(kinds.data_unix).map(TcpListener::from);
+    if tcp.is_none() && unix.is_none() {
+        bail!("it sends no socket of its control port");
+    }
+    if sockets.is_empty() && data_unix.is_none() {
         bail!("it sends no socket of its data port");
     }
     Ok(Handoff {
@@ -89,7 +99,8 @@ fn receive(stream: UnixStream) -> anyhow::Result<Handoff> {
         pid,
         around,
         data: sockets.into_iter().map(TcpListener::from).collect(),
-        control: control.into(),
+        data_unix,
+        control: ListeningSockets { tcp, unix },
         handoff: handoff.into(),
     })
 }

@@ -20,17 +20,25 @@ mod protocol;
 mod server;
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net as unix;
 
 pub(crate) use client::{Handoff, connect};
-pub(crate) use protocol::{FleetState, InheritedBackends, InstanceInfo};
-pub(crate) use server::{HandoffRequest, HandoffServer, listen};
+pub(crate) use protocol::{FleetState, InheritedBackends, InstanceInfo, SocketKinds};
+pub(crate) use server::{HandoffRequest, HandoffServer, PassedSockets, listen};
+
+use crate::config::ListenOn;
+use crate::wire::stream_addr::StreamAddr;
 
 /// Returns the name of the Unix socket of the balancer with this control port.
-fn socket_name(control: SocketAddr) -> io::Result<unix::SocketAddr> {
-    unix::SocketAddr::from_abstract_name(format!("ringmaster-takeover-{control}"))
+fn socket_name(control: &ListenOn) -> io::Result<unix::SocketAddr> {
+    // The port has the name, also if a Unix socket is beside it.
+    let addr = control.addrs().next().map(|addr| match addr {
+        StreamAddr::Tcp(addr) => addr.to_string(),
+        StreamAddr::Unix(path) => path.as_path().display().to_string(),
+    });
+    let addr = addr.unwrap_or_default();
+    unix::SocketAddr::from_abstract_name(format!("ringmaster-takeover-{addr}"))
 }
 
 #[cfg(test)]

@@ -53,25 +53,59 @@ impl InstanceInfo {
         }
     }
 
-    pub(super) fn to_line(&self) -> String {
+    pub(super) fn to_line(&self, kinds: SocketKinds) -> String {
         let Self { engine, fleet } = self;
-        let pid = std::process::id();
-        format!(
-            "{}\n",
-            json!({ "engine": engine, "fleet": fleet, "pid": pid })
-        )
+        let mut line = json!({ "engine": engine, "fleet": fleet, "pid": std::process::id() });
+        for (field, is_there) in kinds.fields() {
+            line[field] = is_there.into();
+        }
+        format!("{line}\n")
     }
 
-    /// Parses identity and process ID. The kernel knows only the process that made the socket,
-    /// which may be an earlier one.
-    pub(super) fn parse(line: &str) -> Option<(Self, u32)> {
+    /// Parses identity, sockets and process ID. The kernel knows only the process that made the
+    /// socket, which may be an earlier one.
+    pub(super) fn parse(line: &str) -> Option<(Self, SocketKinds, u32)> {
         let value: Value = serde_json::from_str(line).ok()?;
         let text = |field: &str| value[field].as_str().map(str::to_owned);
         let around = Self {
             engine: text("engine")?,
             fleet: text("fleet")?,
         };
-        Some((around, u32::try_from(value["pid"].as_u64()?).ok()?))
+        let pid = u32::try_from(value["pid"].as_u64()?).ok()?;
+        let flag = |field: &str, default| value[field].as_bool().unwrap_or(default);
+        let kinds = SocketKinds {
+            data_unix: flag(DATA_UNIX, false),
+            control_tcp: flag(CONTROL_TCP, true),
+            control_unix: flag(CONTROL_UNIX, false),
+        };
+        Some((around, kinds, pid))
+    }
+}
+
+const DATA_UNIX: &str = "data_unix";
+const CONTROL_TCP: &str = "control_tcp";
+const CONTROL_UNIX: &str = "control_unix";
+
+/// Sockets that are sent, in this order: those of TCP for the data port, its Unix socket, those of
+/// the control port, and that of the takeover. A process without these fields sends a control port
+/// of TCP and no Unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SocketKinds {
+    /// `true` if the data port has a Unix socket.
+    pub(crate) data_unix: bool,
+    /// `true` if the control port has a socket of TCP.
+    pub(crate) control_tcp: bool,
+    /// `true` if the control port has a Unix socket.
+    pub(crate) control_unix: bool,
+}
+
+impl SocketKinds {
+    fn fields(self) -> [(&'static str, bool); 3] {
+        [
+            (DATA_UNIX, self.data_unix),
+            (CONTROL_TCP, self.control_tcp),
+            (CONTROL_UNIX, self.control_unix),
+        ]
     }
 }
 
@@ -207,8 +241,22 @@ mod tests {
             engine: "process".to_owned(),
             fleet: "a".to_owned(),
         };
-        let expected = Some((around.clone(), std::process::id()));
-        assert_eq!(InstanceInfo::parse(&around.to_line()), expected);
+        let kinds = SocketKinds {
+            data_unix: true,
+            control_tcp: false,
+            control_unix: true,
+        };
+        let pid = std::process::id();
+        let expected = Some((around.clone(), kinds, pid));
+        assert_eq!(InstanceInfo::parse(&around.to_line(kinds)), expected);
+        let of_old_version = r#"{"engine":"process","fleet":"a","pid":7}"#;
+        let kinds = SocketKinds {
+            data_unix: false,
+            control_tcp: true,
+            control_unix: false,
+        };
+        let expected = Some((around, kinds, 7));
+        assert_eq!(InstanceInfo::parse(of_old_version), expected);
         let state = FleetState {
             ring: "classic:h=i*i,phi=i+j,slots=64,vnodes=3,probe=linear"
                 .parse()

@@ -6,7 +6,7 @@
 //! wait in the accept queues of sockets that no process serves.
 
 use std::io::{self, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc};
@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::protocol::{FleetState, GO, InstanceInfo, LATE, MAX_LINE, YIELD};
+use super::protocol::{FleetState, GO, InstanceInfo, LATE, MAX_LINE, SocketKinds, YIELD};
+use crate::config::ListenOn;
 use crate::log_interval::LogInterval;
 use crate::wire::{fd_passing, socket_owner};
 
@@ -39,6 +40,14 @@ pub(crate) enum HandoffRequest {
     Commit(u32),
 }
 
+/// Sockets of the data port and the control port.
+#[derive(Debug)]
+pub(crate) struct PassedSockets {
+    /// All of them, in the order of [`SocketKinds`].
+    pub(crate) sockets: Vec<OwnedFd>,
+    pub(crate) kinds: SocketKinds,
+}
+
 /// Sockets to hand over, and the successor that gets them.
 #[derive(Debug, Default)]
 struct HandoffShared {
@@ -57,16 +66,16 @@ pub(crate) struct HandoffServer {
 }
 
 impl HandoffServer {
-    /// Starts the thread that waits on `listener` for successors and hands these sockets over:
-    /// those of the data port, and the control port's.
+    /// Starts the thread that waits on `listener` for successors and hands these sockets over.
     ///
     /// # Errors
     /// When the system has no descriptor or no thread for it.
     pub(crate) fn start(
         listener: UnixListener,
-        mut sockets: Vec<OwnedFd>,
+        passed: PassedSockets,
         around: InstanceInfo,
     ) -> io::Result<Self> {
+        let PassedSockets { mut sockets, kinds } = passed;
         sockets.push(listener.as_fd().try_clone_to_owned()?);
         let shared = Arc::new(Mutex::new(HandoffShared {
             sockets: Some(sockets),
@@ -76,6 +85,7 @@ impl HandoffServer {
         let acceptor = HandoffListener {
             shared: Arc::clone(&shared),
             around,
+            kinds,
             tell,
         };
         let run = move || acceptor.accept_loop(&listener);
@@ -124,7 +134,7 @@ impl HandoffServer {
 ///
 /// # Errors
 /// `AddrInUse` when a process holds the name.
-pub(crate) fn listen(control: SocketAddr) -> io::Result<UnixListener> {
+pub(crate) fn listen(control: &ListenOn) -> io::Result<UnixListener> {
     UnixListener::bind_addr(&super::socket_name(control)?)
 }
 
@@ -137,6 +147,7 @@ fn lock(shared: &Mutex<HandoffShared>) -> MutexGuard<'_, HandoffShared> {
 struct HandoffListener {
     shared: Arc<Mutex<HandoffShared>>,
     around: InstanceInfo,
+    kinds: SocketKinds,
     tell: mpsc::UnboundedSender<HandoffRequest>,
 }
 
@@ -178,7 +189,7 @@ impl HandoffListener {
             None => return Ok(false),
             Some(all) => {
                 let all: Vec<BorrowedFd<'_>> = all.iter().map(OwnedFd::as_fd).collect();
-                fd_passing::send(stream, self.around.to_line().as_bytes(), &all)?;
+                fd_passing::send(stream, self.around.to_line(self.kinds).as_bytes(), &all)?;
             }
         }
         let mut lines = BufReader::new(stream.take(MAX_LINE));

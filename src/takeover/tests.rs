@@ -1,30 +1,40 @@
 //! Both ends in one process: an aborted handoff must not look like the end of the old process.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 
 use super::*;
 
 /// Starts a server that hands over one socket of a data port; returns it and its address.
-fn handoff_server() -> (HandoffServer, SocketAddr) {
+fn handoff_server() -> (HandoffServer, ListenOn) {
     let port = || TcpListener::bind("127.0.0.1:0").unwrap();
     let (data, control) = (port(), port());
-    let address = control.local_addr().unwrap();
+    let address = ListenOn {
+        tcp: control.local_addr().ok(),
+        unix: None,
+    };
     let around = InstanceInfo {
         engine: "process".to_owned(),
         fleet: String::new(),
     };
-    let sockets = [data, control].map(OwnedFd::from).into();
-    let server = HandoffServer::start(listen(address).unwrap(), sockets, around);
+    let passed = PassedSockets {
+        sockets: [data, control].map(OwnedFd::from).into(),
+        kinds: SocketKinds {
+            data_unix: false,
+            control_tcp: true,
+            control_unix: false,
+        },
+    };
+    let server = HandoffServer::start(listen(&address).unwrap(), passed, around);
     (server.unwrap(), address)
 }
 
 #[test]
 fn a_late_successor_gets_an_error() {
     let (_server, address) = handoff_server();
-    let mut late = connect(address).unwrap().expect("one who serves");
+    let mut late = connect(&address).unwrap().expect("one who serves");
     // The second successor is served only after the first was aborted.
-    drop(connect(address).unwrap().expect("one who serves"));
+    drop(connect(&address).unwrap().expect("one who serves"));
     let error = late.request_fleet_state().unwrap_err().to_string();
     assert!(error.ends_with("keeps serving; try again"), "{error}");
 }
@@ -32,7 +42,7 @@ fn a_late_successor_gets_an_error() {
 #[tokio::test]
 async fn one_that_has_ended_leaves_its_sockets() {
     let (mut server, address) = handoff_server();
-    let mut taken = connect(address).unwrap().expect("one who serves");
+    let mut taken = connect(&address).unwrap().expect("one who serves");
     let asks = std::thread::spawn(move || taken.request_fleet_state().map(|state| state.is_none()));
     let HandoffRequest::Prepare(reply) = server.next().await else {
         panic!("no wish to take over")
@@ -43,8 +53,8 @@ async fn one_that_has_ended_leaves_its_sockets() {
 }
 
 /// Receives the sockets and the state of a fleet without seats, up to the commit.
-async fn promised(server: &mut HandoffServer, address: SocketAddr) -> Handoff {
-    let mut taken = connect(address).unwrap().expect("one who serves");
+async fn promised(server: &mut HandoffServer, address: ListenOn) -> Handoff {
+    let mut taken = connect(&address).unwrap().expect("one who serves");
     let asks = std::thread::spawn(move || {
         assert!(taken.request_fleet_state().unwrap().is_some());
         taken
@@ -85,7 +95,7 @@ async fn a_commit_sent_before_the_end_counts() {
     );
     taken.commit();
     assert!(
-        connect(address).is_err(),
+        connect(&address).is_err(),
         "no successor is accepted any more"
     );
 }

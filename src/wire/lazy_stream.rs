@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::WriteHalf;
 
+use super::fd_passing;
+use super::peer_addr::PeerAddr;
 use super::sockopt;
 
 /// Maximum bytes of a read before registration: this much memory is zeroed for it.
@@ -70,10 +72,10 @@ impl LazyStream {
         }
     }
 
-    /// Returns the local address.
+    /// Returns the local address of a TCP socket.
     ///
     /// # Errors
-    /// The error of getsockname(2).
+    /// The error of getsockname(2), or `InvalidInput` for a Unix socket.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         match &self.0 {
             Registration::Unregistered(stream) => stream.local_addr(),
@@ -86,10 +88,10 @@ impl LazyStream {
     ///
     /// # Errors
     /// The error of getpeername(2): the peer has gone.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+    pub fn peer_addr(&self) -> io::Result<PeerAddr> {
         match &self.0 {
-            Registration::Unregistered(stream) => stream.peer_addr(),
-            Registration::Registered(stream) => stream.peer_addr(),
+            Registration::Unregistered(stream) => PeerAddr::of(stream),
+            Registration::Registered(stream) => PeerAddr::of(stream),
             Registration::Failed => Err(io::ErrorKind::NotConnected.into()),
         }
     }
@@ -101,6 +103,19 @@ impl LazyStream {
             Registration::Registered(stream) => stream.poll_read_ready(cx),
             Registration::Unregistered(_) | Registration::Failed => Poll::Ready(Ok(())),
         }
+    }
+
+    /// Returns the user of the process at the other end of a Unix socket, when it connected.
+    ///
+    /// # Errors
+    /// The error of getsockopt(2).
+    pub fn peer_user(&self) -> io::Result<u32> {
+        let (_, user) = match &self.0 {
+            Registration::Unregistered(stream) => fd_passing::peer_credentials(stream),
+            Registration::Registered(stream) => fd_passing::peer_credentials(stream),
+            Registration::Failed => Err(io::ErrorKind::NotConnected.into()),
+        }?;
+        Ok(user)
     }
 
     /// Returns `true` if no byte waits to be read. Calls the kernel.

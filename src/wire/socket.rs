@@ -22,7 +22,7 @@ use super::unix_socket;
 
 /// Maximum number of connections that wait to be accepted; the system limit may be lower
 /// (listen(2)).
-const BACKLOG: i32 = 4096;
+pub const BACKLOG: i32 = 4096;
 /// Maximum number of bytes that [`lingering_close`] reads and drops.
 pub const LINGER_BYTES: usize = 64 * 1024;
 /// Maximum duration of [`lingering_close`].

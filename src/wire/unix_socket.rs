@@ -38,6 +38,19 @@ pub async fn connect(path: &UnixPath) -> io::Result<TcpStream> {
     }
 }
 
+/// Connects to `path` on this thread, within `limit`, which is also that of each write.
+///
+/// # Errors
+/// As [`connect`]; `WouldBlock` at the limit.
+pub fn connect_blocking(path: &UnixPath, limit: Duration) -> io::Result<std::net::TcpStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // The limit of connect(2), too (socket(7), SO_SNDTIMEO).
+    socket.set_write_timeout(Some(limit))?;
+    let connected = socket.connect(&SockAddr::unix(path.as_path())?);
+    connected.map_err(no_listener_as_refused)?;
+    Ok(socket.into())
+}
+
 fn connect_once(path: &UnixPath) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     socket.connect(&SockAddr::unix(path.as_path())?)?;

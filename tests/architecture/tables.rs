@@ -38,7 +38,7 @@ pub(crate) const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Imports that are allowed within a layer: importer, imported.
-pub(crate) const SAME_LAYER_IMPORTS: [(&str, &str); 25] = [
+pub(crate) const SAME_LAYER_IMPORTS: [(&str, &str); 27] = [
     ("load", "ring"),
     ("orders", "roster"),
     ("lib", "check"),
@@ -46,6 +46,8 @@ pub(crate) const SAME_LAYER_IMPORTS: [(&str, &str); 25] = [
     ("check", "startup"),
     ("lib", "config"),
     ("lib", "ctl"),
+    ("ctl", "config"),
+    ("healthcheck", "config"),
     ("lib", "manpages"),
     ("manpages", "config"),
     ("lib", "healthcheck"),
@@ -214,7 +216,9 @@ pub(crate) const OWNERS: [(&str, &[&str]); 36] = [
         &[
             "src/wire/socket.rs",
             "src/wire/unix_socket.rs",
+            "src/wire/unix_listener.rs",
             "src/wire/stream_addr.rs",
+            "src/wire/peer_addr.rs",
             "src/control/connection.rs",
             "src/control/tests/follow.rs",
             "src/control/tests/limits.rs",

@@ -2,6 +2,9 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use super::{Message, TEST_TIMEOUT, Wire};
@@ -22,6 +25,13 @@ impl Client {
     pub(crate) fn connect(addr: SocketAddr) -> Self {
         let stream = TcpStream::connect_timeout(&addr, TEST_TIMEOUT);
         Self(Wire::new(stream.expect("a connection")))
+    }
+
+    /// Connects to a Unix socket.
+    #[track_caller]
+    pub(crate) fn connect_unix(path: &Path) -> Self {
+        let stream = UnixStream::connect(path).expect("a connection");
+        Self(Wire::new(OwnedFd::from(stream).into()))
     }
 
     /// Connects from this address of the loopback network, all of which are this machine's.

@@ -5,7 +5,6 @@
 //! occurs in the expressions of rings, and only HTML forms write blanks that way.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
@@ -21,6 +20,7 @@ use crate::control::connection::Endpoints;
 use crate::control::context::ControlContext;
 use crate::orders::{MAX_ORDER_BODY, OrderError, parse_fields};
 use crate::terminal;
+use crate::wire::peer_addr::PeerAddr;
 use crate::wire::socket_owner::SocketOwner;
 
 /// The parts of a request from which a command is extracted.
@@ -104,7 +104,7 @@ pub(super) fn admit(
     request: &Request,
     path: &str,
     kind: AccessKind,
-) -> Result<SocketAddr, ApiReply> {
+) -> Result<PeerAddr, ApiReply> {
     let ends = endpoints(request)?;
     let owner = || ends.owner();
     let caller = caller(request, ends, &owner);

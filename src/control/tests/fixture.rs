@@ -15,6 +15,8 @@ use crate::control::admission::ControlServer;
 use crate::control::start;
 use crate::orders::OrderCall;
 use crate::shutdown::{self, Trigger};
+use crate::wire::listener::ListeningSockets;
+use crate::wire::peer_addr::PeerAddr;
 
 /// A control port under test. Dropping it stops the port and checks that its thread ends.
 pub(super) struct Fixture {
@@ -36,13 +38,17 @@ pub(super) fn port_with(change: impl FnOnce(&mut ControlContext)) -> Fixture {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let (trigger, shutdown) = shutdown::channel();
+    let sockets = ListeningSockets {
+        tcp: Some(listener),
+        unix: None,
+    };
     Fixture {
         addr,
         journal: context.journal.clone(),
         orders,
         held,
         trigger: Some(trigger),
-        thread: Some(start(listener, context, shutdown).unwrap()),
+        thread: Some(start(sockets, context, shutdown).unwrap()),
     }
 }
 
@@ -134,7 +140,7 @@ pub(super) fn ask_as(peer: &str, token: Option<&str>, bytes: &str) -> String {
         let (stream, _) = listener.accept().await.unwrap();
         let server = ControlServer::new(context, shutdown);
         let slot = server.serving.acquire().unwrap();
-        let peer = format!("{peer}:4711").parse().unwrap();
+        let peer = format!("{peer}:4711").parse().map(PeerAddr::Tcp).unwrap();
         let served = server.serve_connection(stream, peer, slot);
         timeout(DEADLINE, served).await.unwrap();
     });

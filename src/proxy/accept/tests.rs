@@ -41,7 +41,13 @@ fn a_worker_ends_with_an_error_when_a_background_task_panics() {
         let slots = Arc::new(ClientSlots::new(1, 1));
         let stops = (shutdown.clone(), shutdown);
         let (_open, opened) = watch::channel(true);
-        let gate = GatedListener { listener, opened };
+        let gate = GatedListener {
+            listener: ListeningSockets {
+                tcp: Some(listener),
+                unix: None,
+            },
+            opened,
+        };
         let work = run_worker(&worker, gate, background, slots, stops);
         let end = timeout(Duration::from_secs(10), work).await;
         let err = end.expect("its end in time").unwrap_err();

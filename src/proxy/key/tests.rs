@@ -11,7 +11,7 @@ fn key_of(rule: &str, target: &str, fields: &str) -> RequestKey {
     let rule: KeyRule = rule.parse().unwrap();
     rule.key(
         &head,
-        IpAddr::from([10, 0, 0, 7]),
+        Some(IpAddr::from([10, 0, 0, 7])),
         &mut StdRng::seed_from_u64(1),
     )
 }
@@ -154,4 +154,10 @@ fn a_credential_gives_the_key_and_stays_out_of_the_log() {
         let rule: KeyRule = rule.parse().unwrap();
         assert_eq!(rule.sent_id(&head), logged, "{rule} {fields}");
     }
+}
+
+#[test]
+fn an_ipv4_mapped_address_has_the_key_of_its_ipv4_address() {
+    let mapped: IpAddr = "::ffff:10.0.0.7".parse().unwrap();
+    assert_eq!(source_key(Some(mapped)), Key::from_bytes(b"10.0.0.7"));
 }

@@ -40,7 +40,7 @@ fn serve(log: Option<AccessLogHandle>, reply: &'static str, input: &str) -> (Rc<
         let (stream, addr) = listener.accept().await.unwrap();
         let accepted = NewClient {
             stream: stream.into_std().unwrap(),
-            addr,
+            addr: addr.into(),
             admission: None,
         };
         let session = session::run(accepted, worker.session(None));

@@ -1,6 +1,6 @@
 //! The head of a request for a replica.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use bytes::BytesMut;
 
@@ -14,7 +14,8 @@ use crate::wire::head::{Field, RequestHead, Version};
 /// Inputs of the rewritten head that the received head does not contain.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::proxy) struct RewriteContext<'a> {
-    pub(in crate::proxy) client: SocketAddr,
+    /// Address of the client; `None` for one of a Unix socket.
+    pub(in crate::proxy) client: Option<IpAddr>,
     /// Host for a request that names none (HTTP/1.0).
     pub(in crate::proxy) host: &'a str,
     /// Request ID generated here.
@@ -63,19 +64,23 @@ pub(in crate::proxy) fn rewrite_request(
         if push_framing(&field, None, out) {
             continue;
         }
-        if last_forwarded_for.is_some_and(|last| std::ptr::eq(last.line, field.line)) {
+        if let Some(client) = context.client
+            && last_forwarded_for.is_some_and(|last| std::ptr::eq(last.line, field.line))
+        {
             let comma: &[u8] = if field.value.is_empty() { b"" } else { b", " };
             push(out, &[field.name.as_bytes(), b": ", field.value, comma]);
-            push_client(out, context.client);
+            push_client(out, client);
         } else if field.is("max-forwards") && head.method == "OPTIONS" {
             push_max_forwards(out, &field);
         } else {
             push(out, &[field.line]);
         }
     }
-    if last_forwarded_for.is_none() {
+    if let Some(client) = context.client
+        && last_forwarded_for.is_none()
+    {
         push(out, &[b"X-Forwarded-For: "]);
-        push_client(out, context.client);
+        push_client(out, client);
     }
     if head.fields.get("x-forwarded-proto").is_none() || nominated.has("x-forwarded-proto") {
         push(out, &[b"X-Forwarded-Proto: http\r\n"]);
@@ -135,8 +140,8 @@ fn push_max_forwards(out: &mut BytesMut, field: &Field<'_>) {
 }
 
 /// Appends a client's address and the end of its line.
-fn push_client(out: &mut BytesMut, client: SocketAddr) {
-    match client.ip().to_canonical() {
+fn push_client(out: &mut BytesMut, client: IpAddr) {
+    match client.to_canonical() {
         // Written for every request; the formatter would cost as much as the rest of the head.
         IpAddr::V4(ip) => {
             for (at, octet) in ip.octets().into_iter().enumerate() {
@@ -183,7 +188,7 @@ mod tests {
         for text in all {
             let ip: IpAddr = text.parse().unwrap();
             let mut out = BytesMut::new();
-            push_client(&mut out, SocketAddr::new(ip, 80));
+            push_client(&mut out, ip);
             assert_eq!(out, format!("{}\r\n", ip.to_canonical()));
         }
     }

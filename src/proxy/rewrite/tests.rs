@@ -19,7 +19,7 @@ fn forwarded(text: &str, generated_id: Option<u32>) -> String {
 fn forwarded_by(text: &str, generated_id: Option<u32>, via: Option<&str>) -> String {
     let mut slots = HeaderSlots::default();
     let head = head::request(text.as_bytes(), &mut slots).unwrap().unwrap();
-    let client = "10.0.0.7:4711".parse().unwrap();
+    let client = "10.0.0.7".parse().ok();
     let extra = RewriteContext {
         client,
         host: "here:5000",

@@ -2,11 +2,12 @@
 //! checks the balancer's health; and behind it, where the balancer names them.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::Command;
 
 use super::{Service, is_here};
 use crate::e2e::balance::send_proxy::sending;
-use crate::support::{Backend, Client, Ringmaster};
+use crate::support::{Backend, Client, Ringmaster, fresh_path};
 
 /// HAProxy that relays TCP to `behind`.
 fn before(behind: SocketAddr, server_options: &str) -> Service {
@@ -82,5 +83,39 @@ fn haproxy_and_nginx_behind_the_balancer_see_the_client() {
             assert_eq!(reply.text(), named, "{name} {version}");
             assert_eq!(program.rep(), ["S1"]);
         }
+    }
+}
+
+#[test]
+fn haproxy_and_nginx_in_front_come_over_a_unix_socket() {
+    let test = "e2e::services::haproxy";
+    if !is_here("haproxy", test, true) || !is_here("nginx", test, true) {
+        return;
+    }
+    let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let serving = |path: &Path, more: &[&str]| {
+        let listen = format!("127.0.0.1:0 unix:{},mode=0666", path.display());
+        Ringmaster::before(backend.addr, &[&["--listen", &listen], more].concat())
+    };
+    let (named, plain) = (fresh_path("named"), fresh_path("plain"));
+    let _of_haproxy = serving(&named, &["--accept-proxy=unix"]);
+    let _of_nginx = serving(&plain, &[]);
+    let server = format!(
+        "server all unix@{} send-proxy-v2 check inter 100",
+        named.display()
+    );
+    let haproxy = start("", &format!("mode tcp\n  {server}"));
+    let nginx = super::nginx::start("master_process off;", |_, addr| {
+        let field = "proxy_set_header X-Forwarded-For $remote_addr;";
+        let pass = format!("proxy_pass http://unix:{}:/;", plain.display());
+        format!("listen {addr}; location / {{ {field} {pass} }}")
+    });
+    for service in [&haproxy, &nginx] {
+        let neighbour = Ipv4Addr::new(127, 99, 1, 2);
+        let mut client = Client::connect_from(neighbour, service.addr);
+        let reply = client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(reply.status(), 200, "{}", service.addr);
+        let seen = backend.requests().pop().expect("a request");
+        assert_eq!(seen.field("x-forwarded-for"), Some("127.99.1.2"));
     }
 }

@@ -1,23 +1,26 @@
 //! Our own ports: a backend there would be this balancer, and each request would go round for ever.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::orders::BackendAddr;
 use crate::roster::ReplicaAddr;
 use crate::wire::socket;
+use crate::wire::stream_addr::StreamAddr;
 
 /// Addresses on which this program listens, each with its flag.
 #[derive(Clone, Debug, Default)]
-pub struct OwnPorts(pub Vec<(SocketAddr, &'static str)>);
+pub struct OwnPorts(pub Vec<(StreamAddr, &'static str)>);
 
 impl OwnPorts {
     /// Returns the flag and the address of the port that a connection to `addr` reaches, in a
     /// phrase: `--listen 0.0.0.0:5000`.
     #[must_use]
     pub fn reached_by(&self, addr: ReplicaAddr) -> Option<String> {
-        let addr = addr.0.tcp()?;
         let mut own = self.0.iter();
-        let (at, flag) = own.find(|(at, _)| socket::reaches(addr, *at))?;
+        let (at, flag) = own.find(|(at, _)| match (addr.0, at) {
+            (StreamAddr::Tcp(addr), StreamAddr::Tcp(at)) => socket::reaches(addr, *at),
+            (addr, at) => addr == *at,
+        })?;
         Some(format!("{flag} {at}"))
     }
 

@@ -61,7 +61,7 @@ impl Bench {
         });
         let settings = LookupSettings {
             interval: INTERVAL,
-            own_ports: OwnPorts(vec![("0.0.0.0:7".parse().unwrap(), "--listen")]),
+            own_ports: OwnPorts(vec![(([0, 0, 0, 0], 7).into(), "--listen")]),
         };
         let (sender, events) = mpsc::unbounded_channel();
         Self {
