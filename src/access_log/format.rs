@@ -59,6 +59,7 @@ fn text(record: &AccessRecord, out: &mut String) {
         ("query", query),
         ("user_agent", Some(&fields.user_agent)),
         ("traceparent", Some(&fields.traceparent)),
+        ("unique_id", fields.unique_id.as_deref()),
     ] {
         if let Some(value) = value {
             let _ = write!(out, " {name}=\"");
@@ -153,6 +154,9 @@ fn json_line(record: &AccessRecord, out: &mut String) {
     });
     if let Some(query) = &record.fields.query {
         line["query"] = String::from_utf8_lossy(query).into();
+    }
+    if let Some(id) = &record.fields.unique_id {
+        line["unique_id"] = String::from_utf8_lossy(id).into();
     }
     for c in line.to_string().chars() {
         match c {
@@ -261,6 +265,7 @@ mod tests {
                 referer: Vec::new(),
                 user_agent: b"curl/8".to_vec(),
                 traceparent: b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_vec(),
+                unique_id: None,
             },
             seat: Some((Seat(2), RouteReason::FailedOver)),
             replica: Some("S2".parse().unwrap()),

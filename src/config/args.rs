@@ -22,7 +22,7 @@ use super::replicas::ReplicaArgs;
 use crate::access::{HostName, Token};
 use crate::proxy::{BalanceMode, KeyRule, ProxySource, RequestIdKind};
 use crate::ring;
-use crate::wire::proxy_header::ProxyVersion;
+use crate::wire::proxy_header::SentProxyHeader;
 
 /// Clients that may use /rep, /add and /rm on the data port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -126,10 +126,10 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "RINGMASTER_SEND_PROXY",
-        value_name = "v1|v2",
-        help = "Begin each connection to a replica with a PROXY header of this version, which names the client; with --balance connection, source or sni"
+        value_name = "v1|v2[,…]",
+        help = "Begin each connection to a replica with a PROXY header of this version, which names the client; v2,crc32c,unique-id adds a checksum and an ID of the connection; with --balance connection, source or sni"
     )]
-    pub send_proxy: Option<ProxyVersion>,
+    pub send_proxy: Option<SentProxyHeader>,
     #[arg(
         long,
         env = "RINGMASTER_REQUEST_ID",

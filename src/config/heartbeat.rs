@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::parsers::{duration, host, positive_count, positive_duration, probe_kind};
 use crate::fleet;
-use crate::wire::proxy_header::ProxyVersion;
+use crate::wire::proxy_header::SentProxyHeader;
 
 /// Flags of `serve` about heartbeats.
 #[derive(Debug, clap::Args)]
@@ -40,7 +40,7 @@ impl HeartbeatArgs {
     pub(super) fn check(
         &self,
         fixed: bool,
-        proxy: Option<ProxyVersion>,
+        proxy: Option<SentProxyHeader>,
     ) -> Result<Option<fleet::HeartbeatSettings>, String> {
         if self.heartbeat_interval.is_zero() && !fixed {
             return Err("--heartbeat-interval 0s needs --engine fixed".to_owned());

@@ -106,6 +106,8 @@ pub struct RequestFields {
     pub user_agent: Vec<u8>,
     /// Value of traceparent (W3C Trace Context).
     pub traceparent: Vec<u8>,
+    /// ID of the connection in the PROXY header to its replica, if it has one.
+    pub unique_id: Option<Vec<u8>>,
 }
 
 /// Sending end of the access log's queue.

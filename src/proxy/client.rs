@@ -1,6 +1,7 @@
 //! A client's connection, and the replies that Ringmaster writes itself: errors and the answers to
 //! admin requests and to `Max-Forwards: 0`.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -30,8 +31,26 @@ pub(super) struct Client {
     pub(super) admission: Option<Admission>,
     /// Access log record of the current request; `None` without a log.
     pub(super) record: Option<Box<AccessRecordBuilder>>,
+    /// State that few clients have.
+    pub(super) rare: Option<Box<RareState>>,
+}
+
+/// State that few clients have: an idle client is smaller by it.
+#[derive(Debug, Default)]
+pub(super) struct RareState {
     /// The client's own connection to a replica, if a server has authenticated it.
     pub(super) private: Option<Rc<PrivateConnection>>,
+    /// Names that a proxy gave beside the client's, if they are to be passed on.
+    pub(super) named: Option<NamedByProxy>,
+}
+
+/// Names that a proxy gives beside the client's address.
+#[derive(Debug)]
+pub(super) struct NamedByProxy {
+    /// Address that the client has connected to.
+    pub(super) server: Option<SocketAddr>,
+    /// ID of the connection; empty if it has none.
+    pub(super) unique_id: Vec<u8>,
 }
 
 /// Next step for a client's connection after a request.
@@ -52,6 +71,16 @@ pub(super) enum Disposition {
 }
 
 impl Client {
+    /// Returns the client's own connection to a replica.
+    pub(super) fn private(&self) -> Option<&Rc<PrivateConnection>> {
+        self.rare.as_ref()?.private.as_ref()
+    }
+
+    /// Returns what a proxy has named beside the client.
+    pub(super) fn named(&self) -> Option<&NamedByProxy> {
+        self.rare.as_ref()?.named.as_ref()
+    }
+
     /// Writes an error reply.
     pub(super) async fn answer(
         &mut self,

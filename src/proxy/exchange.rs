@@ -72,12 +72,13 @@ async fn run_attempts(
     let key = request.key;
     // A replica chosen without the ring: that of the client's private connection, or the previous
     // one again on a fresh connection after a kept one was found closed.
-    let own = client.private.as_ref();
+    let own = client.private();
     let own = own.and_then(|private| private.begin(worker, key, stats.begun));
     let mut chosen = own.map(|in_flight| (in_flight, ConnectOptions::Own));
     loop {
         let connected = {
-            let own = client.private.as_deref();
+            let rare = client.rare.as_deref();
+            let own = rare.and_then(|rare| rare.private.as_deref());
             let connected = reach(worker, request, stats, &mut retry, (own, chosen.take()));
             let watch = ClientWatch::new(worker, &stats.ends, || {
                 client.stream.registered().map(|stream| &*stream)

@@ -81,6 +81,7 @@ mod rewrite;
 mod roster_view;
 mod route;
 mod selection;
+mod sent_proxy_header;
 mod server_name;
 mod session;
 mod settings;

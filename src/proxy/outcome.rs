@@ -43,7 +43,13 @@ pub(super) async fn finish(
                 && private
                 && client_stays
             {
-                PrivateConnection::keep(&mut client.private, upstream, replica, keep, now);
+                PrivateConnection::keep(
+                    &mut client.rare.get_or_insert_default().private,
+                    upstream,
+                    replica,
+                    keep,
+                    now,
+                );
             } else if let Some(keep) = keep.filter(|_| !private) {
                 let most = worker.settings.limits.pool_per_seat;
                 upstream.put_idle(replica, keep, most, now);

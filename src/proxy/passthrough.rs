@@ -7,7 +7,6 @@
 //! on the other.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -25,6 +24,7 @@ use super::in_flight::InFlight;
 use super::record_builder::AccessRecordBuilder;
 use super::request_stats::{ByteCounters, RequestStats};
 use super::selection::{self, NoReplica};
+use super::sent_proxy_header;
 use super::tunnel;
 use super::worker::Worker;
 use super::write::{write_some, write_whole};
@@ -132,7 +132,7 @@ async fn connect_any(
     client: &mut Client,
 ) -> Result<Option<ConnectedReplica>, (NoReplica, Attempted)> {
     let limit = worker.settings.limits.write_timeout;
-    let header = proxy_header(worker, client);
+    let header = sent_proxy_header::of(worker, client);
     let mut attempted = Attempted::default();
     let mut reroutes = 0;
     loop {
@@ -167,27 +167,6 @@ async fn connect_any(
         }
         attempted.not_reached(upstream, why.unwrap_or(NoConnection::Broken));
         reroutes += 1;
-    }
-}
-
-/// Returns the PROXY header of a client's connection to a replica; empty if none is sent.
-fn proxy_header(worker: &Worker, client: &Client) -> Vec<u8> {
-    let Some(version) = worker.settings.send_proxy else {
-        return Vec::new();
-    };
-    match (client.addr, client.stream.local_addr()) {
-        (PeerAddr::Tcp(addr), Ok(server)) => version.header(addr, server),
-        // A proxy at the Unix socket has named the client. Our own address is unknown then.
-        (PeerAddr::Tcp(addr), Err(_)) => version.header(addr, unspecified(addr)),
-        (PeerAddr::Unix, _) => version.local_header().to_vec(),
-    }
-}
-
-/// Returns the address of the same family that stands for none.
-fn unspecified(addr: SocketAddr) -> SocketAddr {
-    match addr.ip().to_canonical() {
-        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Buf;
 use tokio::time::Instant;
 
 use super::admission;
-use super::client::Client;
+use super::client::{Client, NamedByProxy};
 use super::half_head::{MoreBytes, read_more};
 use super::keep_alive::{AwaitedBytes, wait_for_bytes};
 use super::settings::ProxySource;
@@ -46,6 +46,9 @@ pub(super) fn has_proxy(worker: &Worker, stream: &LazyStream) -> bool {
 pub(super) async fn read_header(worker: &Worker, client: &mut Client) -> bool {
     match receive(worker, client).await {
         Ok(Some(header)) => {
+            if let Some(named) = named(worker, &header, &client.inbox) {
+                client.rare.get_or_insert_default().named = Some(named);
+            }
             client.inbox.advance(header.len);
             let Some(addr) = header.client else {
                 return true;
@@ -67,6 +70,16 @@ pub(super) async fn read_header(worker: &Worker, client: &mut Client) -> bool {
             false
         }
     }
+}
+
+/// Returns what a header names beside the client, if replicas get headers too.
+fn named(worker: &Worker, header: &ProxyHeader, bytes: &[u8]) -> Option<NamedByProxy> {
+    worker.settings.send_proxy?;
+    let unique_id = header.unique_id.clone().and_then(|at| bytes.get(at));
+    Some(NamedByProxy {
+        server: header.server,
+        unique_id: unique_id.unwrap_or_default().to_vec(),
+    })
 }
 
 /// Receives a header. Before its first byte the connection is as idle as one before its first

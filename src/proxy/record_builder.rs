@@ -97,6 +97,7 @@ impl AccessRecordBuilder {
             referer: field("referer"),
             user_agent: field("user-agent"),
             traceparent: field("traceparent"),
+            unique_id: None,
         };
     }
 
@@ -127,6 +128,13 @@ impl AccessRecordBuilder {
     pub(super) fn set_server_name(&mut self, name: String) {
         if let Some(record) = &mut self.record {
             record.fields.id = name.into_bytes();
+        }
+    }
+
+    /// Records the ID of the connection that its replica gets.
+    pub(super) fn set_unique_id(&mut self, id: Vec<u8>) {
+        if let Some(record) = &mut self.record {
+            record.fields.unique_id = Some(id);
         }
     }
 

@@ -40,13 +40,13 @@ pub(super) fn run(accepted: NewClient, guard: SessionGuard) -> impl Future<Outpu
         inbox: BytesMut::new(),
         timer: Deadline::default(),
         record: None,
-        private: None,
+        rare: None,
     };
     // An async block that borrows: an async fn stores its arguments twice.
     async move {
         let after = serve(guard.worker(), &mut client).await;
         guard.worker().buffers.put_back(&mut client.inbox);
-        client.private = None;
+        client.rare = None;
         match after {
             Disposition::KeepAlive | Disposition::Close => {}
             Disposition::CloseIfRead if client.stream.recv_queue_empty() => {}

@@ -14,7 +14,7 @@ use super::retry_on::RetryOn;
 use crate::access::AccessPolicy;
 use crate::clients::ClientPolicy;
 use crate::load::EjectionRule;
-use crate::wire::proxy_header::ProxyVersion;
+use crate::wire::proxy_header::SentProxyHeader;
 
 /// Proxies whose connections begin with a PROXY header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +36,9 @@ pub struct ProxySettings {
     pub accept_proxy: Vec<ProxySource>,
     /// Clients that are served, and limits for each; shared with the control port.
     pub clients: Arc<ClientPolicy>,
-    /// Version of the PROXY header at the beginning of each connection to a replica; `None` sends
+    /// Form of the PROXY header at the beginning of each connection to a replica; `None` sends
     /// none.
-    pub send_proxy: Option<ProxyVersion>,
+    pub send_proxy: Option<SentProxyHeader>,
     /// Maximum number of retries of a lost request.
     pub retries: u32,
     /// Statuses for which an idempotent request is sent to another replica.

@@ -39,7 +39,7 @@ pub(crate) fn proxy_header(bytes: &[u8]) {
     check_prefixes(bytes, |bytes| {
         let header = proxy_header::parse(bytes)?;
         let header = header.inspect(|header| assert!(header.len <= bytes.len()));
-        Ok::<_, ProxyHeaderError>(header.map(|header| (header.len, header.client)))
+        Ok::<_, ProxyHeaderError>(header.map(|header| (header.len, format!("{header:?}"))))
     });
 }
 

@@ -19,7 +19,7 @@ use super::timing::{until_closed, until_readable};
 use crate::fleet::plan::Refusal;
 use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
-use crate::wire::proxy_header::ProxyVersion;
+use crate::wire::proxy_header::SentProxyHeader;
 use crate::wire::stream_addr::{StreamAddr, UnixPath};
 use crate::wire::unix_socket;
 
@@ -55,7 +55,7 @@ pub struct Probe {
     /// Its kind.
     pub kind: ProbeKind,
     /// Version of the PROXY header at the beginning of its connection; `None` sends none.
-    pub proxy: Option<ProxyVersion>,
+    pub proxy: Option<SentProxyHeader>,
 }
 
 /// The result of one heartbeat.
@@ -172,13 +172,13 @@ async fn exchange(request: &str, mut stream: TcpStream) -> ProbeOutcome {
 /// Connects to a replica, and sends the PROXY header of this version.
 async fn connect(
     addr: ReplicaAddr,
-    proxy: Option<ProxyVersion>,
+    proxy: Option<SentProxyHeader>,
 ) -> Result<TcpStream, ProbeOutcome> {
     let mut stream = match &addr.0 {
         StreamAddr::Tcp(addr) => connect_tcp(*addr).await?,
         StreamAddr::Unix(path) => connect_unix(path).await?,
     };
-    let header = proxy.map_or(&b""[..], ProxyVersion::local_header);
+    let header = proxy.map_or(&b""[..], SentProxyHeader::local_header);
     let sent = stream.write_all(header).await;
     sent.map(|()| stream).map_err(|_| ProbeOutcome::Closed)
 }

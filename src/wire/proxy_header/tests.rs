@@ -193,23 +193,83 @@ fn a_header_that_is_written_reads_as_its_client() {
         ),
     ] {
         let (from, to) = (client.parse().unwrap(), server.parse().unwrap());
-        let v1 = ProxyVersion::V1.header(from, to);
+        let v1 = form("v1").header(from, to, b"");
         assert_eq!(v1, format!("PROXY {line}\r\n").into_bytes());
-        let v2 = ProxyVersion::V2.header(from, to);
+        let v2 = form("v2").header(from, to, b"left out");
         let expected = SocketAddr::new(from.ip().to_canonical(), from.port());
         for header in [v1, v2] {
             assert_eq!(self::client(&header), Some(expected), "{client}");
         }
     }
-    let v2 = ProxyVersion::V2.header("192.0.2.7:4711".parse().unwrap(), server.parse().unwrap());
+    let (from, to) = ("192.0.2.7:4711", "198.51.100.1:80");
+    let v2 = form("v2").header(from.parse().unwrap(), to.parse().unwrap(), b"");
     assert_eq!(v2, self::v2(0x21, 0x11, &IPV4));
-    for version in [ProxyVersion::V1, ProxyVersion::V2] {
-        assert_eq!(client(version.local_header()), None);
-        assert_eq!(version.to_string().parse(), Ok(version));
-    }
+    assert_eq!(client(form("v1").local_header()), None);
     let local = self::v2(0x20, 0, &[]);
-    assert_eq!(ProxyVersion::V2.local_header(), local);
-    assert!("v3".parse::<ProxyVersion>().is_err());
+    assert_eq!(form("v2,crc32c").local_header(), local);
+    assert_eq!(client(&local), None);
+}
+
+fn form(text: &str) -> SentProxyHeader {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_form_is_a_version_and_what_version_2_may_have_beside_addresses() {
+    for text in [
+        "v1",
+        "v2",
+        "v2,crc32c",
+        "v2,unique-id",
+        "v2,crc32c,unique-id",
+    ] {
+        assert_eq!(form(text).to_string(), text);
+    }
+    assert_eq!(
+        form("v2,unique-id,crc32c").to_string(),
+        "v2,crc32c,unique-id"
+    );
+    for (text, sentence) in [
+        ("", "'' is not v1 or v2"),
+        ("v3", "'v3' is not v1 or v2"),
+        (
+            "v1,crc32c",
+            "'crc32c' needs v2: a header of v1 has only addresses",
+        ),
+        ("v2,", "'' is not crc32c or unique-id, each once"),
+        ("v1,", "'' is not crc32c or unique-id, each once"),
+        ("v2,alpn", "'alpn' is not crc32c or unique-id, each once"),
+        (
+            "v2,crc32c,crc32c",
+            "'crc32c' is not crc32c or unique-id, each once",
+        ),
+    ] {
+        let err = text.parse::<SentProxyHeader>().unwrap_err();
+        assert_eq!(err.to_string(), sentence);
+    }
+}
+
+#[test]
+fn a_unique_id_is_found_and_has_at_most_128_bytes() {
+    let vector = |kind: u8, value: &[u8]| {
+        let len = u16::try_from(value.len()).unwrap().to_be_bytes();
+        [&[kind][..], &len, value].concat()
+    };
+    let with = |vectors: &[Vec<u8>]| {
+        let header = v2(0x21, 0x11, &[&IPV4[..], &vectors.concat()].concat());
+        let parsed = parse(&header)?.expect("a whole header");
+        Ok::<_, ProxyHeaderError>(parsed.unique_id.map(|at| header[at].to_vec()))
+    };
+    let other = vector(0xe0, b"other");
+    let id = vector(UNIQUE_ID, b"one");
+    assert_eq!(
+        with(&[other.clone(), id.clone(), other]),
+        Ok(Some(b"one".to_vec()))
+    );
+    let longest = vec![7; MAX_UNIQUE_ID];
+    assert_eq!(with(&[vector(UNIQUE_ID, &longest)]), Ok(Some(longest)));
+    assert!(with(&[vector(UNIQUE_ID, &[7; MAX_UNIQUE_ID + 1])]).is_err());
+    assert!(with(&[id.clone(), id]).is_err());
 }
 
 proptest! {
@@ -223,5 +283,30 @@ proptest! {
                 prop_assert_eq!(parse(&bytes[..header.len]), Ok(Some(header)));
             }
         }
+    }
+
+    #[test]
+    fn what_is_sent_reads_back_and_every_flipped_bit_of_it_is_noticed(
+        client in any::<SocketAddr>(),
+        server in any::<SocketAddr>(),
+        id in proptest::collection::vec(any::<u8>(), 1..200),
+        bit in any::<proptest::sample::Index>(),
+    ) {
+        let header = form("v2,crc32c,unique-id").header(client, server, &id);
+        let parsed = parse(&header).unwrap().expect("a whole header");
+        prop_assert_eq!(parsed.len, header.len());
+        let canonical = |addr: SocketAddr| (addr.ip().to_canonical(), addr.port());
+        prop_assert_eq!(parsed.client.map(canonical), Some(canonical(client)));
+        prop_assert_eq!(parsed.server.map(canonical), Some(canonical(server)));
+        let at = parsed.unique_id.expect("an ID");
+        prop_assert_eq!(&header[at], &id[..id.len().min(MAX_UNIQUE_ID)]);
+        // The type of the vector of the checksum has none that notices it.
+        let bit = bit.index(8 * header.len());
+        let kind = header.len() - 7;
+        prop_assume!(bit / 8 != kind);
+        let mut wrong = header.clone();
+        wrong[bit / 8] ^= 1 << (bit % 8);
+        let read = parse(&wrong).ok().flatten();
+        prop_assert!(read.is_none_or(|read| read.client.is_none() || read.len != header.len()));
     }
 }

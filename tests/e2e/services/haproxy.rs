@@ -73,7 +73,7 @@ fn haproxy_and_nginx_behind_the_balancer_see_the_client() {
         format!("listen {addr} proxy_protocol; location / {{ return 200 {named}; }}")
     });
     for (service, name) in [(&haproxy, "haproxy"), (&nginx, "nginx")] {
-        for version in ["v1", "v2"] {
+        for version in ["v1", "v2", "v2,crc32c,unique-id"] {
             // Both answer heartbeats, whose headers name no client.
             let program = sending(service.addr, version, &[]);
             let neighbour = Ipv4Addr::new(127, 99, 1, 2);
@@ -84,6 +84,30 @@ fn haproxy_and_nginx_behind_the_balancer_see_the_client() {
             assert_eq!(program.rep(), ["S1"]);
         }
     }
+}
+
+#[test]
+fn a_second_haproxy_learns_what_the_first_one_knows() {
+    if !is_here("haproxy", "e2e::services::haproxy", true) {
+        return;
+    }
+    let known = "%[src]:%[src_port] %[dst]:%[dst_port] %[fc_pp_unique_id]";
+    let reply = format!("lf-string \"{known}\"");
+    let reply = format!("http-request return status 200 content-type text/plain {reply}");
+    let behind = start("accept-proxy", &format!("mode http\n  {reply}"));
+    let more = ["--accept-proxy", "127.0.0.1"];
+    let program = sending(behind.addr, "v2,crc32c,unique-id", &more);
+    let options = "send-proxy-v2 proxy-v2-options crc32c,unique-id";
+    let server = format!("server ringmaster {} {options}", program.listen);
+    // HAProxy makes IDs of HTTP requests, and its log has the same ID.
+    let id = "unique-id-format %{+X}o%ci-%cp";
+    let front = start("", &format!("mode http\n  {id}\n  {server}"));
+    let neighbour = Ipv4Addr::new(127, 99, 1, 2);
+    let mut client = Client::connect_from(neighbour, front.addr);
+    let port = client.local_port();
+    let reply = client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").text();
+    let expected = format!("127.99.1.2:{port} {} 7F630102-{port:X}", front.addr);
+    assert_eq!(reply, expected);
 }
 
 #[test]
