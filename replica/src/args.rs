@@ -4,11 +4,15 @@
 //! Containers of the coursework already use the name `SERVER_ID`. The other names begin with
 //! `REPLICA_`.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Parser;
 use rustix::process::Pid;
 
+/// Prefix of the path of a Unix socket.
+const UNIX_PREFIX: &str = "unix:";
 /// Longest legal name in bytes, which is the longest hostname label (RFC 1035 §2.3.4).
 const MAX_NAME_BYTES: usize = 63;
 
@@ -24,14 +28,15 @@ pub(crate) struct Args {
     #[arg(long, env = "REPLICA_NAME", value_parser = parse_name)]
     name: Option<String>,
 
-    /// Address to listen on; for port 0 the system chooses a free port
+    /// Address to listen on, or unix:PATH; for port 0 the system chooses a free port
     #[arg(
         long,
         value_name = "ADDR",
         env = "REPLICA_LISTEN",
-        default_value = "0.0.0.0:5000"
+        default_value = "0.0.0.0:5000",
+        value_parser = parse_listen
     )]
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Listen,
 
     /// Process id of the parent: exit when it exits, or when it closes the pipe on stdin
     #[arg(long, value_name = "PID", env = "REPLICA_PARENT", value_parser = parse_pid)]
@@ -42,6 +47,34 @@ impl Args {
     /// Returns the value of `--name`, or `S` and the number of the seat.
     pub(crate) fn name(&self) -> String {
         self.name.clone().unwrap_or_else(|| format!("S{}", self.id))
+    }
+}
+
+/// Address of the listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Listen {
+    Tcp(SocketAddr),
+    /// Path of a Unix socket, whose file does not exist yet.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(addr) => addr.fmt(f),
+            Self::Unix(path) => write!(f, "{UNIX_PREFIX}{}", path.display()),
+        }
+    }
+}
+
+fn parse_listen(text: &str) -> Result<Listen, &'static str> {
+    match text.strip_prefix(UNIX_PREFIX) {
+        Some(path) if path.starts_with('/') => Ok(Listen::Unix(path.into())),
+        Some(_) => Err("the path of a Unix socket begins with /"),
+        None => {
+            let addr = text.parse().map(Listen::Tcp);
+            addr.map_err(|_| "an address is an IP address, a colon and a port, or unix:PATH")
+        }
     }
 }
 
@@ -90,6 +123,16 @@ mod tests {
         assert!(parse_name(&longest).is_ok());
         for bad in ["", "-a", "a b", "a\r\nb", "ä", &format!("{longest}a")] {
             assert!(parse_name(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_listener_is_an_address_or_an_absolute_path() {
+        for text in ["127.0.0.1:0", "unix:/run/a.sock"] {
+            assert_eq!(parse_listen(text).unwrap().to_string(), text);
+        }
+        for bad in ["", "unix:", "unix:a.sock", "/run/a.sock", "localhost:1"] {
+            assert!(parse_listen(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -18,7 +18,6 @@ mod request;
 mod server;
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -62,9 +61,9 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let pipe = args.parent.map(|_| parent_watch::ParentPipe::from_stdin());
     let pipe = pipe.transpose()?;
 
-    let listener = server::listen(args.listen)
+    let (listener, addr) = server::listen(&args.listen)
         .with_context(|| format!("cannot listen on {} (--listen)", args.listen))?;
-    announce(listener.local_addr()?).context("cannot print the address on stdout")?;
+    announce(&addr).context("cannot print the address on stdout")?;
     let identity = Rc::new(Identity::new(args.id, &args.name()));
 
     tokio::select! {
@@ -77,8 +76,8 @@ async fn serve(args: Args) -> anyhow::Result<()> {
 }
 
 /// Prints the address on stdout as one line of JSON.
-fn announce(listen: SocketAddr) -> std::io::Result<()> {
-    let line = serde_json::json!({ "listen": listen.to_string() });
+fn announce(listen: &str) -> std::io::Result<()> {
+    let line = serde_json::json!({ "listen": listen });
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{line}")?;
     stdout.flush()

@@ -13,7 +13,13 @@ use super::parsers::{duration, first_given};
 use crate::fleet::{ContainerSettings, NamePattern, ProcessSettings};
 
 /// Variables that each replica gets with a value of its own.
-const OUR_VARIABLES: [&str; 4] = ["SERVER_ID", "REPLICA_NAME", "REPLICA_LISTEN", "PORT"];
+const OUR_VARIABLES: [&str; 5] = [
+    "SERVER_ID",
+    "REPLICA_NAME",
+    "REPLICA_LISTEN",
+    "PORT",
+    "SOCKET",
+];
 /// Number of replicas without `--replicas`.
 const DEFAULT_REPLICAS: usize = 3;
 
@@ -105,7 +111,7 @@ pub struct ReplicaArgs {
         env = "RINGMASTER_REPLICA_COMMAND",
         value_name = "COMMAND",
         value_parser = command,
-        help = "Command of replicas; of child processes, run by /bin/sh, it must listen on 127.0.0.1:$PORT, of containers it is split into words and replaces the image's [default: the bundled replica, or the image's command]"
+        help = "Command of replicas; of child processes, run by /bin/sh, it must listen on 127.0.0.1:$PORT, or at the path $SOCKET if it names that, of containers it is split into words and replaces the image's [default: the bundled replica, or the image's command]"
     )]
     pub replica_command: Option<String>,
     #[arg(long, env = "RINGMASTER_REPLICA_ENV", hide_env_values = true, value_name = "K=V", value_delimiter = '\n', value_parser = variable, help = "Additional environment of replicas; repeatable, in the variable one per line")]

@@ -156,7 +156,7 @@ fn wording(settings: &FleetSettings) -> ProbeWording {
         port_hint: match &settings.replicas {
             ReplicaSettings::Docker(_) => "see --replica-port",
             ReplicaSettings::Process { wanted, .. } if wanted.command.is_some() => {
-                "the command must listen on 127.0.0.1:$PORT"
+                "the command must listen on 127.0.0.1:$PORT, or on $SOCKET if it names that"
             }
             ReplicaSettings::Process { .. } | ReplicaSettings::Fixed(_) => "",
         },

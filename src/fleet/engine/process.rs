@@ -9,6 +9,7 @@
 //! *thread* that forked it ends (prctl(2), PR_SET_PDEATHSIG).
 
 mod output;
+mod socket_folder;
 mod spawn;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use self::output::{ChildMessage, ChildOutput};
+use self::socket_folder::ChildSocket;
 pub use self::spawn::ProcessSettings;
 use self::spawn::Spawner;
 use super::exit_report::ExitReport;
@@ -94,7 +96,7 @@ impl Engine for Process {
             Some(Program::Command(command)) => Some(command.as_str()),
             _ => None,
         };
-        let (child, addr) = match self.spawner.spawn(seat, name, command) {
+        let spawned = match self.spawner.spawn(seat, name, command) {
             Ok(spawned) => spawned,
             Err(err) => {
                 self.children.insert(id, None);
@@ -103,7 +105,7 @@ impl Engine for Process {
                 return events.send(EngineEvent::Failed { id, why });
             }
         };
-        if let Some(addr) = addr {
+        if let Some(addr) = spawned.addr {
             events.send(EngineEvent::Started { id, addr });
         }
         let (stop, stop_requested) = oneshot::channel();
@@ -111,15 +113,16 @@ impl Engine for Process {
         let requests = ChildRequests {
             stop: stop_requested,
             kill: Arc::clone(&kill),
+            _socket: spawned.socket,
         };
-        let pid = child.id();
+        let pid = spawned.child.id();
         self.children
             .insert(id, Some(ChildHandle { stop, kill, pid }));
-        let address_known = addr.is_some();
+        let address_known = spawned.addr.is_some();
         let stop_timeout = self.stop_timeout;
         tokio::spawn(supervise(
             id,
-            child,
+            spawned.child,
             address_known,
             requests,
             stop_timeout,
@@ -162,10 +165,11 @@ impl Engine for Process {
     }
 }
 
-/// Requests to the task that supervises a child.
+/// Requests to the task that supervises a child, and the child's socket while it lives.
 struct ChildRequests {
     stop: oneshot::Receiver<StopMode>,
     kill: Arc<Notify>,
+    _socket: Option<ChildSocket>,
 }
 
 /// Supervises one child: reads its output, reports its exit, and removes it on request.

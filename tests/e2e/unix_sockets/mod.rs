@@ -1,6 +1,7 @@
 //! Unix sockets in place of ports (unix(7)).
 
 mod backends;
+mod children;
 mod control;
 mod listen;
 mod takeover;

@@ -1,5 +1,5 @@
 //! Spawns child processes: the bundled replica, which prints its listen address, or a custom
-//! command, which gets its port from us.
+//! command, which gets its port or its Unix socket from us.
 //!
 //! Spawning forks on the calling thread, which must be the fleet's own (see the engine).
 
@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
+use super::socket_folder::{ChildSocket, SocketFolder, asks_for_socket};
 use crate::fleet::engine::interface::server_id;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaName};
+use crate::wire::stream_addr::StreamAddr;
 
 /// Prefix of our own settings. They may hold a secret and are kept from replicas.
 const OWN_VARIABLE_PREFIX: &str = "RINGMASTER_";
@@ -54,6 +56,17 @@ pub struct ProcessSettings {
 pub(super) struct Spawner {
     binary: PathBuf,
     env: Vec<String>,
+    sockets: SocketFolder,
+}
+
+/// A child that was spawned.
+#[derive(Debug)]
+pub(super) struct Spawned {
+    pub(super) child: Child,
+    /// Its address, if we chose that.
+    pub(super) addr: Option<ReplicaAddr>,
+    /// Its Unix socket, if it asked for one.
+    pub(super) socket: Option<ChildSocket>,
 }
 
 impl fmt::Display for Spawner {
@@ -78,20 +91,21 @@ impl Spawner {
         Ok(Self {
             binary: binary.to_owned(),
             env: settings.env.clone(),
+            sockets: SocketFolder::default(),
         })
     }
 
-    /// Spawns a child that runs the shell command, or the bundled program. Returns it with its
-    /// address, if we chose that.
+    /// Spawns a child that runs the shell command, or the bundled program.
     ///
     /// # Errors
-    /// When the program cannot be run, or no port is free.
+    /// When the program cannot be run, or there is no port or socket for it.
     pub(super) fn spawn(
-        &self,
+        &mut self,
         seat: Option<Seat>,
         name: &ReplicaName,
         command: Option<&str>,
-    ) -> io::Result<(Child, Option<ReplicaAddr>)> {
+    ) -> io::Result<Spawned> {
+        let mut socket = None;
         let (mut command, addr) = match command {
             None => (Command::new(&self.binary), None),
             Some(custom) => {
@@ -99,7 +113,14 @@ impl Spawner {
                 shell
                     .arg("-c")
                     .arg(format!("{DIE_WITH_PARENT_WRAPPER}{custom}"));
-                (shell, Some(free_port()?))
+                if asks_for_socket(custom) {
+                    socket = Some(self.sockets.next_path()?);
+                }
+                let addr = match &socket {
+                    Some(socket) => StreamAddr::Unix(socket.path),
+                    None => free_port()?.into(),
+                };
+                (shell, Some(addr))
             }
         };
         for (key, _) in std::env::vars_os() {
@@ -120,10 +141,13 @@ impl Spawner {
             None => command
                 .env("REPLICA_LISTEN", "127.0.0.1:0")
                 .env("REPLICA_PARENT", std::process::id().to_string()),
-            Some(addr) => command
-                .env("REPLICA_LISTEN", addr.to_string())
-                .env("PORT", addr.port().to_string()),
+            Some(addr) => command.env("REPLICA_LISTEN", addr.to_string()),
         };
+        match addr {
+            None => {}
+            Some(StreamAddr::Tcp(addr)) => drop(command.env("PORT", addr.port().to_string())),
+            Some(StreamAddr::Unix(path)) => drop(command.env("SOCKET", path.as_path())),
+        }
         let child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -131,7 +155,11 @@ impl Spawner {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        Ok((child, addr.map(|addr| ReplicaAddr(addr.into()))))
+        Ok(Spawned {
+            child,
+            addr: addr.map(ReplicaAddr),
+            socket,
+        })
     }
 }
 

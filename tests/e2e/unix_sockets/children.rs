@@ -1,0 +1,39 @@
+//! `$SOCKET` of `--replica-command`: child processes behind Unix sockets.
+
+use super::*;
+use std::os::unix::fs::PermissionsExt as _;
+
+#[test]
+fn children_listen_on_sockets_in_a_private_folder() {
+    let replica = Path::new(env!("CARGO_BIN_EXE_ringmaster")).with_file_name("replica");
+    let command = format!("{} --listen unix:$SOCKET", replica.display());
+    let program = Ringmaster::start(&["--replicas=2", "--replica-command", &command]);
+    let home = "GET /home HTTP/1.1\r\nHost: a\r\n\r\n";
+    let reply = exchange(program.listen, home);
+    assert!(
+        reply.text().contains("Hello from Server"),
+        "{}",
+        reply.text()
+    );
+    let socket = |name: &str| {
+        let path = variable(program.replica(name), "SOCKET").expect("the variable");
+        let shown = program.command(&format!("show {name}"));
+        assert!(shown.contains(&format!("address unix:{path}\n")), "{shown}");
+        std::path::PathBuf::from(path)
+    };
+    let first = socket("S1");
+    assert_ne!(first, socket("S2"));
+    assert_eq!(variable(program.replica("S1"), "PORT"), None);
+    let folder = first.parent().expect("a folder").to_owned();
+    let found = std::fs::metadata(&folder).expect("the folder");
+    assert_eq!(found.permissions().mode() & 0o777, 0o700);
+
+    signal(program.replica("S1"), Signal::KILL);
+    let replaced = program.event("replaced", 1);
+    let successor = socket(replaced["name"].as_str().expect("a name"));
+    assert_ne!(first, successor);
+    eventually(TEST_TIMEOUT, "the end of the old file", || !first.exists());
+    assert_eq!(exchange(program.listen, home).status(), 200);
+    assert!(program.stop().success());
+    assert!(!folder.exists(), "the folder is still there");
+}
