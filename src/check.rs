@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 
 use crate::config::{self, Config, ServeArgs};
 use crate::fleet::{FleetSettings, ReplicaSettings};
-use crate::ring::Seat;
+use crate::ring::{Seat, Weights};
 use crate::settings::Settings;
 use crate::startup;
 use crate::stats::CounterRegistry;
@@ -50,12 +50,16 @@ fn check_ring(fleet: &FleetSettings) -> Result<(), String> {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         (1..=count).map(Seat).collect()
     };
-    let seats: BTreeSet<Seat> = match &fleet.replicas {
-        ReplicaSettings::Process { wanted, .. } => first(wanted.count),
-        ReplicaSettings::Docker(containers) => first(containers.count),
-        ReplicaSettings::Fixed(fixed) => fixed.backends.iter().map(|it| it.seat).collect(),
+    let (seats, weights): (BTreeSet<Seat>, Weights) = match &fleet.replicas {
+        ReplicaSettings::Process { wanted, .. } => (first(wanted.count), Weights::NONE),
+        ReplicaSettings::Docker(containers) => (first(containers.count), Weights::NONE),
+        ReplicaSettings::Fixed(fixed) => {
+            let weights = fixed.backends.iter().map(|it| (it.seat, it.weight));
+            let seats = fixed.backends.iter().map(|it| it.seat);
+            (seats.collect(), weights.collect())
+        }
     };
-    let built = fleet.ring.build(&seats);
+    let built = fleet.ring.build_weighted(&seats, &weights);
     built.map_err(|err| format!("--ring {}: {err}", fleet.ring))?;
     Ok(())
 }

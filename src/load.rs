@@ -6,6 +6,8 @@
 //! merged after every [`MERGE_INTERVAL`]th request of its own. Pure: counter values and the time
 //! are parameters.
 //!
+//! A seat of weight 2 may have twice the load of one of weight 1.
+//!
 //! A seat that is down or slow counts neither in the mean nor as a target of overflow. If it
 //! counted in the mean, all other seats would be full for the whole outage, and no key would be at
 //! home. A seat that returns starts at the mean: if it had to catch up, it would draw the requests
@@ -42,6 +44,7 @@ const MIN_OWN_SHARE: f64 = 1.0 / 64.0;
 struct SeatLoad {
     seat: Seat,
     replica_id: u64,
+    weight: f64,
     open: bool,
     /// `true` if the seat was open and not slow at the last decay, so that it counts in the mean.
     in_mean: bool,
@@ -61,7 +64,7 @@ pub struct LoadView {
     seats: Vec<SeatLoad>,
     /// Seats of this ring that have no replica.
     absent: Vec<SeatLoad>,
-    /// Count above which a seat is full.
+    /// Count by weight above which a seat is full.
     threshold: f64,
     /// Increase of the threshold for each further request.
     threshold_step: f64,
@@ -112,6 +115,7 @@ impl LoadView {
             let mut load = known.unwrap_or(SeatLoad {
                 seat: member.seat,
                 replica_id: member.replica_id,
+                weight: 1.0,
                 open: false,
                 in_mean: false,
                 decayed: 0.0,
@@ -123,6 +127,7 @@ impl LoadView {
                 (load.replica_id, load.last_read) = (member.replica_id, 0);
             }
             load.open = member.open;
+            load.weight = f64::from(member.weight.get());
             self.seats.push(load.with_requests(member.requests));
         }
         self.absent = before;
@@ -145,16 +150,18 @@ impl LoadView {
     /// Returns `true` if the seat at this index is above its bound.
     #[must_use]
     pub fn is_full(&self, at: usize) -> bool {
-        self.seats[at].count > self.threshold
+        let load = &self.seats[at];
+        load.count > self.threshold * load.weight
     }
 
-    /// Returns the least loaded open seat that is not slow and passes `may`. It takes the requests
-    /// that a full home seat does not take.
+    /// Returns the open seat with the least load by weight that is not slow and passes `may`. It
+    /// takes the requests that a full home seat does not take.
     #[must_use]
     pub fn least_loaded(&self, may: impl Fn(usize) -> bool) -> Option<usize> {
         let loads = self.seats.iter().enumerate();
         let open = loads.filter(|(at, load)| load.open && !self.guard.is_slow(*at) && may(*at));
-        let least = open.min_by(|(_, one), (_, other)| one.count.total_cmp(&other.count));
+        let by_weight = |load: &SeatLoad| load.count / load.weight;
+        let least = open.min_by(|(_, one), (_, other)| by_weight(one).total_cmp(&by_weight(other)));
         least.map(|(at, _)| at)
     }
 
@@ -200,7 +207,7 @@ impl LoadView {
         for (at, load) in self.seats.iter_mut().enumerate() {
             let in_mean = load.open && !self.guard.is_slow(at);
             if let Some(before) = before.filter(|_| in_mean && !load.in_mean) {
-                load.decayed = load.decayed.max(before);
+                load.decayed = load.decayed.max(before * load.weight);
             }
             load.in_mean = in_mean;
         }
@@ -221,12 +228,16 @@ impl LoadView {
     fn recompute_threshold(&mut self) {
         match mean(&self.seats) {
             Some(mean) if !self.bound.is_off() => {
-                let number = self.seats.iter().filter(|load| load.in_mean).count();
-                self.threshold_step = self.bound.factor() / number as f64;
+                let counted = self.seats.iter().filter(|load| load.in_mean);
+                let weights: f64 = counted.map(|load| load.weight).sum();
+                self.threshold_step = self.bound.factor() / weights;
                 self.threshold = self.bound.factor() * mean + BOUND_SLACK;
                 // The workers reduce the excess together, so each of them takes only its own share.
-                for load in self.seats.iter_mut().filter(|p| p.count > self.threshold) {
-                    load.count = self.threshold + (load.count - self.threshold) * self.own_share;
+                for load in &mut self.seats {
+                    let limit = self.threshold * load.weight;
+                    if load.count > limit {
+                        load.count = limit + (load.count - limit) * self.own_share;
+                    }
                 }
             }
             _ => (self.threshold_step, self.threshold) = (0.0, f64::INFINITY),
@@ -234,11 +245,13 @@ impl LoadView {
     }
 }
 
-/// Returns the mean count of the seats that are open and not slow.
+/// Returns the mean count by weight of the seats that are open and not slow.
 fn mean(loads: &[SeatLoad]) -> Option<f64> {
     let counts = loads.iter().filter(|load| load.in_mean);
-    let (number, sum) = counts.fold((0.0, 0.0), |(n, sum), load| (n + 1.0, sum + load.decayed));
-    (number > 0.0).then(|| sum / number)
+    let (weights, sum) = counts.fold((0.0, 0.0), |(weights, sum), load| {
+        (weights + load.weight, sum + load.decayed)
+    });
+    (weights > 0.0).then(|| sum / weights)
 }
 
 impl SeatLoad {

@@ -171,17 +171,21 @@ impl Setting {
             return None;
         };
         let values = self.values.iter().zip(&self.positions);
-        let named = values.rev().find(|(value, _)| names(sentence, value));
+        // A short value, as `weight=2`, may be that of another element.
+        let quoted = values
+            .clone()
+            .filter(|(value, _)| sentence.contains(*value));
+        let quoted = quoted.max_by_key(|(value, _)| value.len());
+        let named = quoted.or_else(|| values.rev().find(|(value, _)| names(sentence, value)));
         let at = named.map_or(*whole, |(_, at)| *at);
         Some(place(&self.name, path, at))
     }
 }
 
-/// Returns `true` if the sentence has the value, or the name before its `=`, as words.
+/// Returns `true` if the sentence has the name before the `=` of the value as a word.
 fn names(sentence: &str, value: &str) -> bool {
     let name = value.split('=').next().unwrap_or(value);
-    let mut words = sentence.split([' ', ':']);
-    sentence.contains(value) || words.any(|word| word == name)
+    sentence.split([' ', ':']).any(|word| word == name)
 }
 
 impl fmt::Debug for Setting {

@@ -105,7 +105,7 @@ fn fleet_replicas(config: &Config) -> anyhow::Result<fleet::ReplicaSettings> {
         ReplicaSource::Docker(containers) => fleet::ReplicaSettings::Docker(containers.clone()),
         ReplicaSource::Fixed(fixed) => {
             let own_ports = own_ports(config.listen, config.control);
-            for (name, addr) in &fixed.backends {
+            for (name, addr, _) in &fixed.backends {
                 if let Some(port) = own_ports.reached_by_backend(addr) {
                     bail!("--backend {name}={addr} is our own port ({port})");
                 }

@@ -3,6 +3,7 @@
 //! Only the form is checked here: keys, positions and types. The flags judge the values, see
 //! `file_flags`. Every error is a sentence with file, line and column.
 
+use std::iter::repeat_n;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -42,12 +43,17 @@ pub(super) struct FileEntry {
 }
 
 impl FileEntry {
-    /// Returns the positions of the values of a list; none for a single value.
-    pub(super) fn positions(&self) -> Vec<Position> {
-        match &self.value {
-            FileValue::List(list) => list.iter().map(|(_, at)| *at).collect(),
-            _ => Vec::new(),
-        }
+    /// Returns the positions of the values of a list, whose elements the parser splits at
+    /// `delimiter`; none for a single value.
+    pub(super) fn positions(&self, delimiter: Option<char>) -> Vec<Position> {
+        let FileValue::List(list) = &self.value else {
+            return Vec::new();
+        };
+        let parts = |text: &str| delimiter.map_or(1, |delimiter| text.split(delimiter).count());
+        let positions = list
+            .iter()
+            .flat_map(|(text, at)| repeat_n(*at, parts(text)));
+        positions.collect()
     }
 }
 

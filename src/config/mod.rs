@@ -139,6 +139,9 @@ impl ServeArgs {
     pub fn check(self) -> Result<Config, String> {
         let (stop_timeout, access_log) = (self.stop_timeout(), self.access_log_settings());
         let replicas = self.replicas.check(stop_timeout)?;
+        if let ReplicaSource::Fixed(fixed) = &replicas {
+            fixed.check_ring(&self.ring)?;
+        }
         self.check_balance()?;
         self.check_ports()?;
         let fixed = matches!(replicas, ReplicaSource::Fixed(_));

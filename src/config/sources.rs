@@ -23,7 +23,7 @@ pub(super) fn settings(
         let is_list = matches!(arg.get_action(), ArgAction::Append);
         let setting = setting.with_values(values(arg, all));
         let setting = match file.and_then(|file| file.entry(name)) {
-            Some(entry) => setting.with_positions(entry.positions()),
+            Some(entry) => setting.with_positions(entry.positions(arg.get_value_delimiter())),
             None => setting,
         };
         setting

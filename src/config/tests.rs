@@ -111,6 +111,36 @@ fn where_nothing_is_read_there_are_no_admin_paths() {
 }
 
 #[test]
+fn a_weight_belongs_to_the_backend_before_it() {
+    let weights = |flags: &[&str]| {
+        let config = check(flags).unwrap();
+        let ReplicaSource::Fixed(fixed) = config.replicas else {
+            panic!("{:?}", config.replicas);
+        };
+        let backends = fixed.backends.iter();
+        let backends = backends.map(|(name, addr, weight)| format!("{name}={addr} {weight}"));
+        backends.collect::<Vec<_>>()
+    };
+    let both = ["a=x:1 1", "b=y:2 1"];
+    assert_eq!(weights(&["--backend", "a=x:1,b=y:2"]), both);
+    assert_eq!(weights(&["--backend", "a=x:1", "--backend", "b=y:2"]), both);
+    let first = ["a=x:1 2", "b=y:2 1"];
+    assert_eq!(weights(&["--backend", "a=x:1,weight=2,b=y:2"]), first);
+    let each = [
+        "--backend",
+        "a=x:1,weight=256",
+        "--backend",
+        "b=y:2,weight=1",
+    ];
+    assert_eq!(weights(&each), ["a=x:1 256", "b=y:2 1"]);
+    // A backend may be called so.
+    let named = ["--backend", "a=x:1,weight=2,weight=y:2,weight=3"];
+    assert_eq!(weights(&named), ["a=x:1 2", "weight=y:2 3"]);
+    let ring = ["--ring", "classic", "--backend", "a=x:1,weight=1"];
+    assert_eq!(weights(&ring), ["a=x:1 1"]);
+}
+
+#[test]
 fn flags_that_do_not_go_together_are_refused() {
     for (flags, sentence) in [
         (&["--heartbeat-interval", "0s"][..], "needs --engine fixed"),
@@ -123,6 +153,27 @@ fn flags_that_do_not_go_together_are_refused() {
         (&["--backend", "a=b"], "not HOST:PORT"),
         (&["--backend", "a"], "not NAME=ADDR"),
         (&["--backend", "a b=c:1"], "not a legal replica name"),
+        (
+            &["--backend", "weight=2,a=b:1"],
+            "--backend weight=2 belongs to no backend",
+        ),
+        (
+            &["--backend", "a=b:1,weight=2,weight=2"],
+            "--backend a=b:1 has two weights",
+        ),
+        (
+            &["--backend", "a=b:1,weight=0"],
+            "--backend a=b:1,weight=0: a weight is at least 1; 'drain NAME'",
+        ),
+        (
+            &["--backend", "a=b:1,weight=257"],
+            "--backend a=b:1,weight=257: a weight is a whole number from 1 to 256",
+        ),
+        (&["--backend", "a=b:1,wieght=2"], "not HOST:PORT"),
+        (
+            &["--ring", "jump", "--backend", "a=b:1,weight=2"],
+            "--backend a=b:1,weight=2 does not go with --ring jump",
+        ),
         (&["--max-head", "1023"], "not between"),
         (&["--max-head", "1048577"], "not between"),
         (&["--replicas", "257"], "more than --max-replicas"),

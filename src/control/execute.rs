@@ -79,7 +79,7 @@ pub(super) async fn execute(
         ControlCommand::Order(order) => {
             let result = context.orders.submit(order.clone(), peer.to_string()).await;
             match order {
-                Order::Ring(_) => {
+                Order::Ring(_) | Order::Weight(..) => {
                     result?;
                     query(context, RingQuery::Ring).await
                 }

@@ -14,6 +14,7 @@ use super::text_table::aligned;
 use crate::orders::{
     FleetSnapshot, OrderError, PastReplica, ReplacementInfo, ReplicaInfo, ReplicaState,
 };
+use crate::ring::Weight;
 use crate::roster::ReplicaName;
 
 /// Column heads of the table.
@@ -31,6 +32,9 @@ const COLUMNS: [&str; 9] = [
 
 /// Head of the column that is there only if an order has changed the version of a replica.
 const VERSION_COLUMN: &str = "VERSION";
+
+/// Head of the column that is there only if a seat has another weight than 1.
+const WEIGHT_COLUMN: &str = "WEIGHT";
 
 /// Head of the last column, which is there only if a replica has a reason.
 const REASON_COLUMN: &str = "REASON";
@@ -112,6 +116,15 @@ fn table(fleet: &FleetSnapshot) -> Report {
         let versions = replicas.iter().map(|replica| replica.version.as_deref());
         add_column(&mut rows, VERSION_COLUMN, versions);
     }
+    if replicas
+        .iter()
+        .any(|replica| other_weight(replica).is_some())
+    {
+        let weights = replicas.iter().map(|replica| replica.weight);
+        let weights: Vec<_> = weights.map(|weight| Some(weight?.to_string())).collect();
+        let weights = weights.iter().map(Option::as_deref);
+        add_column(&mut rows, WEIGHT_COLUMN, weights);
+    }
     if replicas.iter().any(|replica| replica.reason.is_some()) {
         let reasons = replicas.iter().map(|replica| replica.reason.as_deref());
         add_column(&mut rows, REASON_COLUMN, reasons);
@@ -129,6 +142,11 @@ fn table(fleet: &FleetSnapshot) -> Report {
     let replacement = fleet.replacement.as_ref().map(replacement_json);
     let json = json!({"N": listed, "replicas": values, "replacement": replacement});
     (lines, json)
+}
+
+/// Returns the weight of a replica's seat if it is not 1.
+fn other_weight(replica: &ReplicaInfo) -> Option<Weight> {
+    replica.weight.filter(|weight| *weight != Weight::ONE)
 }
 
 fn replacement_json(replacement: &ReplacementInfo) -> Value {
@@ -185,6 +203,7 @@ fn to_lines(replica: &ReplicaInfo, now: SystemTime) -> Vec<String> {
             .iter()
             .map(|version| format!("version {version}")),
     );
+    lines.extend(other_weight(replica).map(|weight| format!("weight {weight}")));
     lines.extend(
         replica
             .reason
@@ -228,6 +247,7 @@ fn to_json(replica: &ReplicaInfo, now: SystemTime) -> Value {
         "deaths": replica.deaths,
         "heartbeat_ms": replica.heartbeat.map(millis),
         "in_flight": replica.in_flight,
+        "weight": replica.weight.map(Weight::get),
         "version": replica.version,
         "listed": replica.in_rep_list,
         "reason": replica.reason,

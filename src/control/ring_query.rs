@@ -7,7 +7,8 @@ use std::fmt;
 use super::command::arguments::parse_int;
 use crate::load::LoadBound;
 use crate::orders::{ChangeRequest, ReplaceRequest};
-use crate::ring::Spec;
+use crate::ring::{Spec, Weight};
+use crate::roster::ReplicaName;
 
 /// Longest key, in bytes.
 const MAX_KEY: usize = 1024;
@@ -36,6 +37,8 @@ pub enum PlannedChange {
     Add(ChangeRequest),
     /// Fewer replicas.
     Rm(ChangeRequest),
+    /// New weight for the seat of a replica.
+    Weight(ReplicaName, Weight),
     /// New kind of ring.
     Ring(Spec),
     /// New bound.
@@ -50,6 +53,7 @@ impl fmt::Display for PlannedChange {
         let (word, change) = match self {
             Self::Add(change) => ("add", change),
             Self::Rm(change) => ("rm", change),
+            Self::Weight(name, weight) => return write!(f, "weight {name} {weight}"),
             Self::Ring(spec) => return write!(f, "ring {spec}"),
             Self::Bound(bound) => return write!(f, "bound {bound}"),
             Self::Replace(request) => return write!(f, "{request}"),

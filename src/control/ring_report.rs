@@ -15,7 +15,7 @@ use super::ring_query::{PlannedChange, RingQuery};
 use crate::load::LoadBound;
 use crate::orders::ChangeRequest;
 use crate::ring::forecast::{Forecast, KeyShares};
-use crate::ring::{ArcOwners, Ring, Seat};
+use crate::ring::{ArcOwners, Ring, Seat, Weight};
 use crate::roster::{ReplicaName, Roster};
 
 /// A report in both forms: lines, and the JSON message of a success.
@@ -60,11 +60,14 @@ fn ring_report(roster: &Roster, arcs: Option<u32>) -> Report {
     for (seat, share) in shares.all() {
         let name = roster.member(seat).map(|member| member.name.as_ref());
         let shown = name.unwrap_or("-");
-        lines.push(format!(
-            "seat {seat:<3} {shown:<12} {:>6.2} %",
-            share * 100.0
-        ));
-        seats.push(json!({"seat": seat.0, "name": name, "share": share}));
+        let weight = shares.weight(seat);
+        let mut line = format!("seat {seat:<3} {shown:<12} {:>6.2} %", share * 100.0);
+        if weight != Weight::ONE {
+            line += &format!(" weight {weight}");
+        }
+        lines.push(line);
+        let weight = weight.get();
+        seats.push(json!({"seat": seat.0, "name": name, "share": share, "weight": weight}));
     }
     lines.push(format!("max/mean {}", ratio(&shares)));
     lines.push(format!("bound {}", roster.bound));
@@ -110,7 +113,11 @@ fn plan_report(
     let seats = roster.ring.seats();
     let mut bound = roster.bound;
     let after = match change {
-        PlannedChange::Ring(spec) => spec.build(seats),
+        PlannedChange::Ring(spec) => spec.build_weighted(seats, roster.ring.weights()),
+        PlannedChange::Weight(name, weight) => {
+            let seat = seat_of(name, &names)?;
+            roster.ring.reweighted(seat, *weight)
+        }
         PlannedChange::Bound(other) => {
             bound = *other;
             Ok(Arc::clone(&roster.ring))
@@ -199,6 +206,13 @@ fn seats_after_add(
     Ok(seats.iter().copied().chain(new).collect())
 }
 
+/// Returns the seat of the replica of this name.
+fn seat_of(name: &ReplicaName, names: &BTreeMap<Seat, ReplicaName>) -> Result<Seat, String> {
+    let named = names.iter().find(|(_, other)| *other == name);
+    let seat = named.map(|(seat, _)| *seat);
+    seat.ok_or_else(|| format!("there is no replica named {name}"))
+}
+
 /// Returns the seats after an `rm`, and those of the removed seats that were not named.
 fn seats_after_rm(
     change: &ChangeRequest,
@@ -207,10 +221,7 @@ fn seats_after_rm(
 ) -> Result<(BTreeSet<Seat>, Vec<Seat>), String> {
     let mut rest = seats.clone();
     for name in &change.names {
-        let named = names.iter().find(|(_, other)| *other == name);
-        let seat = named.map(|(seat, _)| *seat);
-        let seat = seat.ok_or_else(|| format!("there is no replica named {name}"))?;
-        rest.remove(&seat);
+        rest.remove(&seat_of(name, names)?);
     }
     let (n, wanted) = (change.n, seats.len());
     if n > wanted {

@@ -38,6 +38,8 @@ pub enum EventKind {
     Drained,
     /// A replica gets requests again, by order.
     Ready,
+    /// The seat of a replica got another weight, by order.
+    Weight,
     /// A replica left the ring by order and finishes its requests.
     Leaving,
     /// A replica was removed by order.
@@ -50,7 +52,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Joined,
         Self::Suspect,
         Self::Up,
@@ -63,6 +65,7 @@ impl EventKind {
         Self::Held,
         Self::Drained,
         Self::Ready,
+        Self::Weight,
         Self::Leaving,
         Self::Left,
         Self::Ended,
@@ -85,6 +88,7 @@ impl EventKind {
             Self::Held => "held",
             Self::Drained => "drained",
             Self::Ready => "ready",
+            Self::Weight => "weight",
             Self::Leaving => "leaving",
             Self::Left => "left",
             Self::Ended => "ended",
@@ -163,6 +167,7 @@ impl fmt::Display for ReplicaEvent {
             EventKind::Held => f.write_str("replacement of silent replicas is on hold")?,
             EventKind::Drained => write!(f, "replica {name} gets no new requests")?,
             EventKind::Ready => write!(f, "replica {name} gets requests again")?,
+            EventKind::Weight => write!(f, "the weight of {name} in {seat} changed")?,
             EventKind::Leaving => write!(f, "replica {name} leaves {seat}")?,
             EventKind::Left => write!(f, "replica {name} was removed from {seat}")?,
             EventKind::Ended => write!(f, "replica {name} ended")?,

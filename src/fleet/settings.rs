@@ -12,7 +12,7 @@ use super::heartbeat::Probe;
 use super::names::NamePattern;
 use crate::load::LoadBound;
 use crate::orders::BackendSeat;
-use crate::ring::{Seat, Spec};
+use crate::ring::{Seat, Spec, Weight};
 use crate::roster::ReplicaName;
 use crate::stats::CounterRegistry;
 
@@ -69,6 +69,8 @@ pub struct Inherited {
     pub name: Option<ReplicaName>,
     /// `true` if an order keeps new requests away from it.
     pub drained: bool,
+    /// Weight of the seat.
+    pub weight: Weight,
 }
 
 impl Inherited {
@@ -78,6 +80,7 @@ impl Inherited {
             seat,
             name: None,
             drained: false,
+            weight: Weight::ONE,
         }
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use crate::orders::{BackendAddr, BackendSeat};
-use crate::ring::Seat;
+use crate::ring::{Seat, Weight};
 use crate::roster::ReplicaName;
 use crate::whole_file::{self, ReadError};
 
@@ -39,6 +39,8 @@ struct Line {
     name: ReplicaName,
     #[serde(deserialize_with = "from_text")]
     address: BackendAddr,
+    #[serde(default, deserialize_with = "weight")]
+    weight: Weight,
 }
 
 fn from_text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -48,6 +50,12 @@ where
 {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(D::Error::custom)
+}
+
+/// Reads a weight. Without one it is 1.
+fn weight<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Weight, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    number.try_into().map_err(D::Error::custom)
 }
 
 /// Reads backends whose seats and names are distinct.
@@ -94,6 +102,7 @@ impl<'de> Visitor<'de> for NextLine<'_> {
             seat,
             name,
             address: addr,
+            weight,
         } = Line::deserialize(MapAccessDeserializer::new(fields))?;
         let seat = Seat(seat.get());
         if self.0.iter().any(|other| other.seat == seat) {
@@ -102,7 +111,12 @@ impl<'de> Visitor<'de> for NextLine<'_> {
         if self.0.iter().any(|other| other.name == name) {
             return Err(A::Error::custom(format!("the name {name} is there twice")));
         }
-        self.0.push(BackendSeat { seat, name, addr });
+        self.0.push(BackendSeat {
+            seat,
+            name,
+            addr,
+            weight,
+        });
         Ok(())
     }
 }
@@ -153,9 +167,17 @@ pub(super) fn write_state_file(path: &Path, backends: &[BackendSeat]) -> Result<
 }
 
 fn to_line(backend: &BackendSeat) -> String {
-    let BackendSeat { seat, name, addr } = backend;
+    let BackendSeat {
+        seat,
+        name,
+        addr,
+        weight,
+    } = backend;
     let name: &str = name.as_ref();
-    let line = json!({ "seat": seat.0, "name": name, "address": addr.to_string() });
+    let mut line = json!({ "seat": seat.0, "name": name, "address": addr.to_string() });
+    if *weight != Weight::ONE {
+        line["weight"] = weight.get().into();
+    }
     line.to_string()
 }
 

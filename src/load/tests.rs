@@ -117,6 +117,7 @@ impl Model {
     fn seat_inputs(&self) -> Vec<SeatInput> {
         let members = self.members.iter().map(|(seat, replica, open)| SeatInput {
             seat: *seat,
+            weight: self.ring.weights().of(*seat),
             replica_id: replica.0,
             open: *open,
             requests: requests(&self.counters, *replica),

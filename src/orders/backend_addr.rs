@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::ring::Seat;
+use crate::ring::{Seat, Weight};
 use crate::roster::{ReplicaAddr, ReplicaName};
 use crate::wire::stream_addr::{BadUnixPath, StreamAddr, UNIX_PREFIX, UnixPath};
 
@@ -94,16 +94,19 @@ pub struct BackendSeat {
     pub name: ReplicaName,
     /// Its address, as typed.
     pub addr: BackendAddr,
+    /// Weight of its seat.
+    pub weight: Weight,
 }
 
 impl BackendSeat {
     /// Returns these backends in seats 1, 2, 3 …
-    pub fn in_first_seats(backends: &[(ReplicaName, BackendAddr)]) -> Vec<Self> {
+    pub fn in_first_seats(backends: &[(ReplicaName, BackendAddr, Weight)]) -> Vec<Self> {
         let seats = (1..).map(Seat).zip(backends);
-        let backends = seats.map(|(seat, (name, addr))| Self {
+        let backends = seats.map(|(seat, (name, addr, weight))| Self {
             seat,
             name: name.clone(),
             addr: addr.clone(),
+            weight: *weight,
         });
         backends.collect()
     }
@@ -136,7 +139,7 @@ mod tests {
         let list = |names: &[&str]| {
             let named = names.iter().map(|name| {
                 let addr = "127.0.0.1:80".parse().unwrap();
-                (name.parse().unwrap(), addr)
+                (name.parse().unwrap(), addr, Weight::ONE)
             });
             BackendSeat::in_first_seats(&named.collect::<Vec<_>>())
         };

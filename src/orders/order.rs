@@ -8,7 +8,7 @@ use super::backend_addr::BackendAddr;
 use super::error::OrderError;
 use super::replacement::ReplaceRequest;
 use crate::load::LoadBound;
-use crate::ring::Spec;
+use crate::ring::{Spec, Weight};
 use crate::roster::ReplicaName;
 
 /// Number of replicas to add or remove, and their names.
@@ -63,6 +63,8 @@ pub enum Order {
     Drain(ReplicaName),
     /// Undo a drain.
     Ready(ReplicaName),
+    /// Give the seat of this replica another weight. Answered when all workers have adopted it.
+    Weight(ReplicaName, Weight),
     /// Kill this replica as a fault would, without a word to its successor. Answered at once.
     Kill(ReplicaName),
     /// Distribute the keys by another ring. Answered when all workers have adopted it.
@@ -85,6 +87,7 @@ impl fmt::Display for Order {
             Self::ReplaceBack => return f.write_str("replace back"),
             Self::Drain(name) => return write!(f, "drain {name}"),
             Self::Ready(name) => return write!(f, "ready {name}"),
+            Self::Weight(name, weight) => return write!(f, "weight {name} {weight}"),
             Self::Kill(name) => return write!(f, "kill {name}"),
             Self::Ring(spec) => return write!(f, "ring set {spec}"),
             Self::Bound(bound) => return write!(f, "bound {bound}"),

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::ring::Seat;
+use crate::ring::{Seat, Weight};
 use crate::roster::{ReplicaAddr, ReplicaName};
 
 /// Information about all replicas.
@@ -98,6 +98,8 @@ pub struct ReplicaInfo {
     pub heartbeat: Option<Duration>,
     /// Requests and tunnels in progress.
     pub in_flight: u64,
+    /// Weight of its seat; `None` for a standby.
+    pub weight: Option<Weight>,
     /// Version that it runs; `None` for a fixed backend.
     pub version: Option<String>,
     /// `true` if `/rep` lists it.

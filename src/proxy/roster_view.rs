@@ -71,7 +71,10 @@ impl RosterView {
         let reset = before.is_none_or(|view| view.roster.ring_or_bound_differs(&roster));
         let members = upstreams.iter().enumerate();
         let members: Vec<_> = members
-            .map(|(place, upstream)| upstream.set_index(place))
+            .map(|(place, upstream)| {
+                let weight = roster.ring.weights().of(upstream.seat);
+                upstream.set_index(place, weight)
+            })
             .collect();
         let bound = roster.bound;
         let mut load = load.borrow_mut();

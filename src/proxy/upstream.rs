@@ -20,7 +20,7 @@ use super::reuse_policy::ReusePolicy;
 use super::upstream_errors::UpstreamErrors;
 use crate::load::{self, LoadView, Relief, ReplyOutcome};
 use crate::metrics::{ReplicaCounters, WorkerCounters};
-use crate::ring::Seat;
+use crate::ring::{Seat, Weight};
 use crate::roster::{Health, Member, ReplicaAddr, ReplicaId, ReplicaName};
 use crate::wire::socket;
 
@@ -207,11 +207,12 @@ impl Upstream {
     }
 
     /// Sets the replica's index in the worker's view of the load.
-    pub(super) fn set_index(&self, index: usize) -> load::SeatInput {
+    pub(super) fn set_index(&self, index: usize, weight: Weight) -> load::SeatInput {
         self.index.set(index);
         load::SeatInput {
             seat: self.seat,
             replica_id: self.id.0,
+            weight,
             open: self.accepts_requests(),
             requests: self.requests(),
         }

@@ -1,6 +1,6 @@
 //! Error for seats that do not fit on a ring.
 
-use super::{ArithmeticError, Seat, Spec};
+use super::{ArithmeticError, Seat, Spec, Weight};
 
 /// Error for a ring that cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +14,18 @@ pub enum RingError {
         capacity: u32,
         /// Seat that does not fit.
         seat: Seat,
+    },
+    /// The kind of ring has no weights.
+    #[error(
+        "ring {ring} has no weights, and seat {seat} has weight {weight}: use ring uniform, rendezvous or maglev, or weight 1"
+    )]
+    Weight {
+        /// The ring.
+        ring: Spec,
+        /// Seat of a weight above 1.
+        seat: Seat,
+        /// Its weight.
+        weight: Weight,
     },
     /// A custom function has no value.
     #[error("phi {error} at i={seat}, j={vnode}")]

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Key, Ring, Seat};
+use super::{Key, Ring, Seat, Weight, Weights};
 
 /// Returns the sampled keys.
 fn keys(sample: u32) -> impl Iterator<Item = Key> {
@@ -21,6 +21,7 @@ pub struct KeyShares {
     /// Number of sampled keys.
     pub sample: u32,
     owned: BTreeMap<Seat, u32>,
+    weights: Weights,
 }
 
 impl KeyShares {
@@ -36,7 +37,11 @@ impl KeyShares {
         for owner in owners {
             *owned.entry(owner).or_default() += 1;
         }
-        Self { sample, owned }
+        Self {
+            sample,
+            owned,
+            weights: ring.weights().clone(),
+        }
     }
 
     /// Returns the share of `seat`, from 0 to 1; `None` if it is not on the ring.
@@ -53,26 +58,36 @@ impl KeyShares {
         owned.map(move |(seat, owned)| (*seat, f64::from(*owned) / sample))
     }
 
-    /// Returns the ratio of the largest share to the mean: 1 is even. `None` without seats.
+    /// Returns the weight of `seat`.
+    #[must_use]
+    pub fn weight(&self, seat: Seat) -> Weight {
+        self.weights.of(seat)
+    }
+
+    /// Returns the largest ratio of a share to the mean, both by weight: 1 is even. `None` without
+    /// seats.
     #[must_use]
     pub fn max_over_mean(&self) -> Option<f64> {
-        let max = self.all().map(|(_, share)| share).max_by(f64::total_cmp)?;
-        Some(max * self.seats())
+        let ratios = self.all().map(|(seat, share)| share / self.fair(seat));
+        ratios.max_by(f64::total_cmp)
     }
 
     /// Returns the share of many requests for evenly spread keys that is served at home if no seat
-    /// may have more than `bound` times the mean; 1 without a bound.
+    /// may have more than `bound` times the mean by weight; 1 without a bound.
     #[must_use]
     pub fn home(&self, bound: Option<f64>) -> f64 {
-        let max = bound.map_or(1.0, |bound| bound / self.seats());
+        let max = |seat| bound.map_or(1.0, |bound| bound * self.fair(seat));
         match self.owned.is_empty() {
             true => 0.0,
-            false => self.all().map(|(_, share)| share.min(max)).sum(),
+            false => self.all().map(|(seat, share)| share.min(max(seat))).sum(),
         }
     }
 
-    fn seats(&self) -> f64 {
-        self.all().map(|_| 1.0).sum()
+    /// Returns the share that a seat's weight is of all weights.
+    fn fair(&self, seat: Seat) -> f64 {
+        let weight = |seat: Seat| f64::from(self.weight(seat).get());
+        let total: f64 = self.owned.keys().map(|seat| weight(*seat)).sum();
+        weight(seat) / total
     }
 }
 

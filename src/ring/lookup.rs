@@ -5,13 +5,13 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::{Key, RingError, Seat, Spec};
+use super::{Key, RingError, Seat, Spec, Weight, Weights};
 
 /// Number of keys that are sampled for a ring's shares.
 pub(super) const SAMPLE: u32 = 1 << 16;
 
-/// Assignment of keys to seats, with fallbacks. Every ring is built from a *set* of seats: their
-/// order does not matter.
+/// Assignment of keys to seats, with fallbacks. Every ring is built from a *set* of seats and their
+/// weights: their order does not matter.
 pub trait Ring: fmt::Debug + Send + Sync {
     /// Returns the seat that the ring alone assigns to `key` (its home); `None` without seats.
     fn owner(&self, key: Key) -> Option<Seat>;
@@ -39,16 +39,43 @@ pub trait Ring: fmt::Debug + Send + Sync {
     /// Returns the seats it was built from, ascending.
     fn seats(&self) -> &BTreeSet<Seat>;
 
+    /// Returns the weights of these seats.
+    fn weights(&self) -> &Weights {
+        static NONE: Weights = Weights::NONE;
+        &NONE
+    }
+
     /// Returns its kind.
     fn spec(&self) -> Spec;
 
-    /// Returns the ring of the same kind for other seats. The result equals that of
-    /// [`Spec::build`], but a kind may reuse parts of this ring to be faster.
+    /// Returns the ring of the same kind for other seats or weights. The result equals that of
+    /// [`Spec::build_weighted`], but a kind may reuse parts of this ring to be faster.
     ///
     /// # Errors
-    /// As [`Spec::build`].
+    /// As [`Spec::build_weighted`].
+    fn changed(
+        &self,
+        seats: &BTreeSet<Seat>,
+        weights: &Weights,
+    ) -> Result<Arc<dyn Ring>, RingError> {
+        self.spec().build_weighted(seats, weights)
+    }
+
+    /// Returns the ring of the same kind for other seats. Those that stay keep their weights, and
+    /// new ones have weight 1.
+    ///
+    /// # Errors
+    /// As [`Spec::build_weighted`].
     fn reseated(&self, seats: &BTreeSet<Seat>) -> Result<Arc<dyn Ring>, RingError> {
-        self.spec().build(seats)
+        self.changed(seats, &self.weights().of_seats(seats))
+    }
+
+    /// Returns the ring of the same kind and the same seats, of which one has another weight.
+    ///
+    /// # Errors
+    /// As [`Spec::build_weighted`].
+    fn reweighted(&self, seat: Seat, weight: Weight) -> Result<Arc<dyn Ring>, RingError> {
+        self.changed(self.seats(), &self.weights().with(seat, weight))
     }
 }
 

@@ -74,6 +74,13 @@ impl Spec {
     pub fn is_classic(&self) -> bool {
         matches!(self, Self::Classic | Self::ClassicBrief | Self::Custom(_))
     }
+
+    /// Returns `true` if seats may have different weights. More virtual servers would change the
+    /// slots of the coursework, and jump hashing has only equal buckets.
+    #[must_use]
+    pub fn has_weights(&self) -> bool {
+        matches!(self, Self::Uniform | Self::Rendezvous | Self::Maglev)
+    }
 }
 
 impl FromStr for Spec {

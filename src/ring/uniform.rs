@@ -4,7 +4,8 @@
 //! The upper [`BITS`] bits of xxh3-64 (seed 0) of a key's 8 little-endian bytes are its bucket. A
 //! bucket belongs to the seat with the highest [`score`], and its fallbacks follow by score. So the
 //! table is a function of the set of seats alone. A seat that joins takes buckets from the others,
-//! a seat that leaves gives up its own, and no other bucket moves.
+//! a seat that leaves gives up its own, and no other bucket moves. With different weights the
+//! highest [`Bid`] owns a bucket instead, and the same holds for a change of a weight.
 //!
 //! Shares are binomial. One standard deviation is sqrt((N-1) / 2^19) of 1/N: 0.2 % at N = 3, 0.31 %
 //! at N = 6 and 0.53 % at N = 16. With 2^16 buckets it would be 0.55 % at N = 3.
@@ -15,7 +16,8 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Key, Ring, RingError, Seat, Spec};
+use super::bid::Bid;
+use super::{Key, Ring, RingError, Seat, Spec, Weight, Weights};
 
 /// Logarithm of the number of buckets. A bucket takes 2 bytes, so the table takes 1 MiB.
 const BITS: u32 = 19;
@@ -26,28 +28,33 @@ const CAPACITY: u32 = u16::MAX as u32;
 #[derive(Debug)]
 pub struct Uniform {
     seats: BTreeSet<Seat>,
+    weights: Weights,
+    /// `true` if the seats have different weights.
+    is_weighted: bool,
     /// Number of the seat that owns each bucket; empty without seats.
     owners: Vec<u16>,
 }
 
 impl Uniform {
-    /// Lays the table out for `seats`.
+    /// Lays the table out for `seats` with these weights.
     ///
     /// # Errors
     /// If a seat is above 65,535.
-    pub fn new(seats: &BTreeSet<Seat>) -> Result<Self, RingError> {
-        Self::with_change(&BTreeSet::new(), &[], seats)
+    pub fn new(seats: &BTreeSet<Seat>, weights: &Weights) -> Result<Self, RingError> {
+        let none = Self {
+            seats: BTreeSet::new(),
+            weights: Weights::NONE,
+            is_weighted: false,
+            owners: Vec::new(),
+        };
+        none.changed(seats, weights)
     }
 
-    /// Lays the table out for `seats`.
+    /// Returns the ring of other seats or weights.
     ///
-    /// A bucket whose owner among the seats `before` stays compares it with the new seats only: at
-    /// 64 seats a change takes 2 scores per bucket instead of 64.
-    fn with_change(
-        before: &BTreeSet<Seat>,
-        owners: &[u16],
-        seats: &BTreeSet<Seat>,
-    ) -> Result<Self, RingError> {
+    /// A bucket whose owner stays, and has no lower weight, compares it only with new seats and
+    /// those whose weight rises: at 64 seats a change takes 2 scores per bucket instead of 64.
+    fn changed(&self, seats: &BTreeSet<Seat>, weights: &Weights) -> Result<Self, RingError> {
         let highest = seats.last().map_or(0, |seat| seat.0);
         if highest > CAPACITY {
             return Err(RingError::Full {
@@ -56,35 +63,84 @@ impl Uniform {
                 seat: Seat(highest),
             });
         }
-        let all: Vec<u16> = seats.iter().map(|seat| number(*seat)).collect();
-        let new: Vec<u16> = seats.difference(before).map(|seat| number(*seat)).collect();
-        // By seat number: the hash of each seat that stays.
-        let kept: Vec<Option<u64>> = (0..=highest)
-            .map(|n| (before.contains(&Seat(n)) && seats.contains(&Seat(n))).then(|| seat_hash(n)))
-            .collect();
-        let hashed = |seats: &[u16]| -> Vec<(u64, u16)> {
-            let hash = |seat: &u16| (seat_hash(u32::from(*seat)), *seat);
-            seats.iter().map(hash).collect()
-        };
-        let (all, new) = (hashed(&all), hashed(&new));
-        let owner = |bucket: usize| {
-            let hash = bucket_hash(bucket as u64);
-            let was = owners.get(bucket).copied().unwrap_or_default();
-            let kept = kept.get(usize::from(was)).copied().flatten();
-            let (mut best, candidates) = match kept {
-                Some(own) => ((score(hash, own), was), &new),
-                None => ((0, 0), &all),
-            };
-            for (seat, number) in candidates {
-                best = best.max((score(hash, *seat), *number));
-            }
-            best.1
-        };
+        let weights = weights.of_seats(seats);
         let buckets = if seats.is_empty() { 0 } else { 1 << BITS };
+        let layout = Layout::new(self, seats, &weights);
+        let owners = (0..buckets).map(|bucket| {
+            let was = self.owners.get(bucket).copied().unwrap_or_default();
+            layout.owner(bucket, was)
+        });
         Ok(Self {
-            owners: (0..buckets).map(owner).collect(),
+            owners: owners.collect(),
+            is_weighted: layout.is_weighted,
             seats: seats.clone(),
+            weights,
         })
+    }
+}
+
+/// Seat that may own a bucket.
+#[derive(Clone, Copy)]
+struct Candidate {
+    number: u16,
+    hash: u64,
+    weight: Weight,
+}
+
+/// Seats of a new table, compared with those of the table before.
+struct Layout {
+    is_weighted: bool,
+    all: Vec<Candidate>,
+    /// New seats, and those whose weight rises.
+    stronger: Vec<Candidate>,
+    /// By seat number: each seat that stays and whose weight does not fall.
+    kept: Vec<Option<Candidate>>,
+}
+
+impl Layout {
+    fn new(before: &Uniform, seats: &BTreeSet<Seat>, weights: &Weights) -> Self {
+        let candidate = |seat: &Seat| Candidate {
+            number: number(*seat),
+            hash: seat_hash(seat.0),
+            weight: weights.of(*seat),
+        };
+        let stays = |seat: &Seat| before.seats.contains(seat);
+        let was = |seat: &Seat| before.weights.of(*seat);
+        let is_stronger = |seat: &&Seat| !stays(seat) || weights.of(**seat) > was(seat);
+        let is_kept =
+            |seat: &Seat| seats.contains(seat) && stays(seat) && weights.of(*seat) >= was(seat);
+        let highest = seats.last().map_or(0, |seat| seat.0);
+        let kept = (0..=highest).map(|n| Some(Seat(n)).filter(is_kept).as_ref().map(candidate));
+        Self {
+            is_weighted: weights.differ_among(seats),
+            all: seats.iter().map(candidate).collect(),
+            stronger: seats.iter().filter(is_stronger).map(candidate).collect(),
+            kept: kept.collect(),
+        }
+    }
+
+    /// Returns the number of the seat that owns a bucket, whose owner was `was`.
+    fn owner(&self, bucket: usize, was: u16) -> u16 {
+        let hash = bucket_hash(bucket as u64);
+        let kept = self.kept.get(usize::from(was)).copied().flatten();
+        let others = match kept {
+            Some(_) => &self.stronger,
+            None => &self.all,
+        };
+        let candidates = kept.iter().chain(others);
+        let owner = match self.is_weighted {
+            true => candidates.max_by_key(|seat| seat.bid(hash)),
+            false => candidates.max_by_key(|seat| (score(hash, seat.hash), seat.number)),
+        };
+        owner.map_or(0, |owner| owner.number)
+    }
+}
+
+impl Candidate {
+    /// Returns the bid for the bucket of this hash.
+    fn bid(&self, bucket: u64) -> Bid {
+        let seat = Seat(u32::from(self.number));
+        Bid::new(score(bucket, self.hash), self.weight, seat)
     }
 }
 
@@ -129,6 +185,25 @@ fn bucket(position: u64) -> usize {
     (position >> (u64::BITS - BITS)) as usize
 }
 
+/// Visits the seats by rank, the highest first. It allocates nothing: each step recomputes all
+/// ranks to find the next seat.
+fn descend<T: Copy + Ord>(
+    seats: &BTreeSet<Seat>,
+    rank: impl Fn(Seat) -> T,
+    visit: &mut dyn FnMut(Seat) -> ControlFlow<()>,
+) {
+    let mut last = None;
+    loop {
+        let rest = seats.iter().map(|seat| (rank(*seat), *seat));
+        let rest = rest.filter(|next| last.is_none_or(|last| *next < last));
+        last = rest.max();
+        let Some((_, seat)) = last else { return };
+        if visit(seat).is_break() {
+            return;
+        }
+    }
+}
+
 impl Ring for Uniform {
     fn owner(&self, key: Key) -> Option<Seat> {
         self.owner_at(position_of(key))
@@ -143,20 +218,20 @@ impl Ring for Uniform {
         Some(Seat(u32::from(*owner)))
     }
 
-    /// Allocates nothing: each step recomputes all scores to find the next seat.
     fn walk(&self, key: Key, visit: &mut dyn FnMut(Seat) -> ControlFlow<()>) {
         let hash = bucket_hash(bucket(position_of(key)) as u64);
-        let scored = |seat: &Seat| (score(hash, seat_hash(seat.0)), *seat);
-        let mut last = None;
-        loop {
-            let rest = self.seats.iter().map(scored);
-            let rest = rest.filter(|next| last.is_none_or(|last| *next < last));
-            last = rest.max();
-            let Some((_, seat)) = last else { return };
-            if visit(seat).is_break() {
-                return;
+        let score = |seat: Seat| score(hash, seat_hash(seat.0));
+        match self.is_weighted {
+            true => {
+                let bid = |seat| Bid::new(score(seat), self.weights.of(seat), seat);
+                descend(&self.seats, bid, visit);
             }
+            false => descend(&self.seats, score, visit),
         }
+    }
+
+    fn weights(&self) -> &Weights {
+        &self.weights
     }
 
     fn seats(&self) -> &BTreeSet<Seat> {
@@ -167,11 +242,11 @@ impl Ring for Uniform {
         Spec::Uniform
     }
 
-    fn reseated(&self, seats: &BTreeSet<Seat>) -> Result<Arc<dyn Ring>, RingError> {
-        Ok(Arc::new(Self::with_change(
-            &self.seats,
-            &self.owners,
-            seats,
-        )?))
+    fn changed(
+        &self,
+        seats: &BTreeSet<Seat>,
+        weights: &Weights,
+    ) -> Result<Arc<dyn Ring>, RingError> {
+        Ok(Arc::new(Self::changed(self, seats, weights)?))
     }
 }

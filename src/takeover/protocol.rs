@@ -11,7 +11,7 @@ use crate::config::ReplicaSource;
 use crate::fleet::Inherited;
 use crate::load::LoadBound;
 use crate::orders::BackendSeat;
-use crate::ring::{Seat, Spec};
+use crate::ring::{Seat, Spec, Weight};
 use crate::roster::{Health, Roster};
 
 /// Successor to old process: prepare the handoff, send the fleet's state.
@@ -134,12 +134,13 @@ pub(crate) struct InheritedBackends {
 impl FleetState {
     /// Copies the state from a roster.
     pub(crate) fn from_roster(roster: &Roster) -> Self {
-        let members = roster.members().iter();
+        let (members, weights) = (roster.members().iter(), roster.ring.weights());
         let mut seats: Vec<_> = members
             .map(|member| Inherited {
                 seat: member.seat,
                 name: (member.health != Health::Down).then(|| member.name.clone()),
                 drained: member.drained,
+                weight: weights.of(member.seat),
             })
             .collect();
         let empty = roster.ring.seats().iter();
@@ -148,6 +149,7 @@ impl FleetState {
             seat: *seat,
             name: None,
             drained: false,
+            weight: weights.of(*seat),
         }));
         Self {
             ring: roster.ring.spec().clone(),
@@ -174,7 +176,8 @@ impl FleetState {
         let seats = self.seats.iter();
         let seats = seats.map(|one| {
             let name = one.name.as_ref().map(AsRef::<str>::as_ref);
-            json!({ "seat": one.seat.0, "name": name, "drained": one.drained })
+            let (seat, weight) = (one.seat.0, one.weight.get());
+            json!({ "seat": seat, "name": name, "drained": one.drained, "weight": weight })
         });
         let mut line = json!({
             "ring": self.ring.to_string(),
@@ -194,6 +197,7 @@ impl FleetState {
                 seat: u32::try_from(entry["seat"].as_u64()?).ok().map(Seat)?,
                 name: entry["name"].as_str().and_then(|name| name.parse().ok()),
                 drained: entry["drained"].as_bool().unwrap_or(false),
+                weight: weight(&entry["weight"])?,
             })
         };
         let seats = value["seats"].as_array()?.iter().map(seat);
@@ -212,10 +216,23 @@ impl FleetState {
     }
 }
 
+/// Parses a weight, which an older process does not send.
+fn weight(value: &Value) -> Option<Weight> {
+    match value {
+        Value::Null => Some(Weight::ONE),
+        number => number.as_u64()?.try_into().ok(),
+    }
+}
+
 fn to_list(backends: &[BackendSeat]) -> Value {
     let list = backends.iter().map(|backend| {
-        let BackendSeat { seat, name, addr } = backend;
-        json!([seat.0, name.to_string(), addr.to_string()])
+        let BackendSeat {
+            seat,
+            name,
+            addr,
+            weight,
+        } = backend;
+        json!([seat.0, name.to_string(), addr.to_string(), weight.get()])
     });
     list.collect()
 }
@@ -226,6 +243,7 @@ fn from_list(list: &Value) -> Option<Vec<BackendSeat>> {
             seat: u32::try_from(entry[0].as_u64()?).ok().map(Seat)?,
             name: entry[1].as_str()?.parse().ok()?,
             addr: entry[2].as_str()?.parse().ok()?,
+            weight: weight(&entry[3])?,
         })
     };
     list.as_array()?.iter().map(backend).collect()
@@ -267,11 +285,13 @@ mod tests {
                     seat: Seat(4),
                     name: "S4".parse().ok(),
                     drained: true,
+                    weight: Weight::try_from(256).unwrap(),
                 },
                 Inherited {
                     seat: Seat(1),
                     name: None,
                     drained: false,
+                    weight: Weight::ONE,
                 },
             ],
             backends: None,
@@ -281,12 +301,15 @@ mod tests {
             seat: Seat(seat),
             name: name.parse().unwrap(),
             addr: addr.parse().unwrap(),
+            weight: Weight::try_from(u64::from(seat)).unwrap(),
         };
         let (a, b) = (backend(1, "a", "web-0.web:80"), backend(7, "b", "[::1]:80"));
         let with_backends = state.clone().with_backends((vec![a.clone()], vec![b, a]));
         assert!(with_backends.backends.is_some());
         let parsed = FleetState::parse(&with_backends.to_line());
         assert_eq!(parsed, Some(with_backends));
+        let older = state.to_line().replace(r#","weight":1}"#, "}");
+        assert_eq!(FleetState::parse(&older), Some(state.clone()));
         let more = state.to_line().replacen('{', r#"{"later":[1],"#, 1);
         assert_eq!(FleetState::parse(&more), Some(state));
     }

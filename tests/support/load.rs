@@ -134,6 +134,22 @@ impl Tally {
         let (count, first) = (self.failures.len(), self.failures.first());
         assert_eq!(count, 0, "the first of {count} failures: {first:?}");
     }
+
+    /// Fails the test unless no request failed, and the servers got these shares of them, but for
+    /// chance: five standard deviations of binomial shares.
+    #[track_caller]
+    pub(crate) fn expect_shares(&self, shares: &[(u32, f64)]) {
+        self.expect_no_failure();
+        let total = self.by_server.values().sum::<u64>() as f64;
+        let sum: f64 = shares.iter().map(|(_, share)| share).sum();
+        for (server, share) in shares {
+            let expected = share / sum;
+            let found = self.by_server.get(server).copied().unwrap_or(0) as f64 / total;
+            let chance = 5.0 * (expected * (1.0 - expected) / total).sqrt();
+            let tally = &self.by_server;
+            assert!((found - expected).abs() < chance, "{server}: {tally:?}");
+        }
+    }
 }
 
 fn ask(addr: SocketAddr, number: usize, shared: &Shared) -> Tally {

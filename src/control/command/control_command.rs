@@ -90,6 +90,7 @@ fn order_path(order: &Order) -> &'static str {
         | Order::Replace(_)
         | Order::Drain(_)
         | Order::Ready(_)
+        | Order::Weight(..)
         | Order::Kill(_) => "/replicas",
         Order::StopReplace | Order::ReplaceBack => "/replace",
         Order::Ring(_) => "/ring",

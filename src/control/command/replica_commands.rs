@@ -1,5 +1,5 @@
 //! The table entries of the commands about replicas: `rep`, `show`, `add`, `rm`, `scale`,
-//! `drain`, `ready` and `kill`.
+//! `drain`, `ready`, `weight` and `kill`.
 
 use super::arguments::{UsageError, no_args, parse_change, parse_int, parse_value};
 use super::control_command::{CommandSpec, ControlCommand};
@@ -128,6 +128,24 @@ pub(super) const READY: CommandSpec = CommandSpec {
     more: &[],
     read: |words| match words {
         [name] => Ok(ControlCommand::Order(Order::Ready(parse_value(name)?))),
+        _ => Err(UsageError::Usage),
+    },
+};
+
+pub(super) const WEIGHT: CommandSpec = CommandSpec {
+    name: "weight",
+    usage: "weight NAME W",
+    about: "give its seat W shares of the keys, 1 to 256",
+    more: &[
+        "A seat of weight 2 has twice the keys of one of weight 1, and its successors keep the weight.",
+        "Keys move only to or from this seat. The rings classic and jump have no weights. The answer is",
+        "that of 'ring'. Preview it first: plan weight NAME W. For no new requests: drain NAME.",
+    ],
+    read: |words| match words {
+        [name, weight] => {
+            let (name, weight) = (parse_value(name)?, parse_value(weight)?);
+            Ok(ControlCommand::Order(Order::Weight(name, weight)))
+        }
         _ => Err(UsageError::Usage),
     },
 };

@@ -57,20 +57,23 @@ pub(super) const PLAN: CommandSpec = CommandSpec {
     usage: "plan CHANGE",
     about: "what a change would move, without doing it",
     more: &[
-        "CHANGE is add N [NAME...], rm N [NAME...], ring SPEC, bound X or replace with its words. Shares",
-        "are counted over up to 65536 sample keys. 'home' is the part of many requests that is served",
-        "where the ring alone would.",
+        "CHANGE is add N [NAME...], rm N [NAME...], weight NAME W, ring SPEC, bound X or replace with its",
+        "words. Shares are counted over up to 65536 sample keys. 'home' is the part of many requests that",
+        "is served where the ring alone would.",
     ],
     read: |words| {
         let change = match words {
             ["add", n, names @ ..] => PlannedChange::Add(parse_change(ChangeKind::Add, n, names)?),
             ["rm", n, names @ ..] => PlannedChange::Rm(parse_change(ChangeKind::Rm, n, names)?),
+            ["weight", name, weight] => {
+                PlannedChange::Weight(parse_value(name)?, parse_value(weight)?)
+            }
             ["ring", spec] => PlannedChange::Ring(parse_value(spec)?),
             ["bound", bound] => PlannedChange::Bound(parse_value(bound)?),
             ["replace", words @ ..] => PlannedChange::Replace(plan_replace(words)?),
             _ => {
-                let usage = "usage: plan add N [NAME...] | rm N [NAME...] | ring SPEC | bound X | \
-                             replace NAME|all [VERSION]";
+                let usage = "usage: plan add N [NAME...] | rm N [NAME...] | weight NAME W | \
+                             ring SPEC | bound X | replace NAME|all [VERSION]";
                 return Err(UsageError::Reason(usage.into()));
             }
         };

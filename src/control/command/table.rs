@@ -37,6 +37,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     replace_command::REPLACE,
     replica_commands::DRAIN,
     replica_commands::READY,
+    replica_commands::WEIGHT,
     replica_commands::KILL,
     ring_commands::WHERE,
     ring_commands::RING,

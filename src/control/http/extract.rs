@@ -15,6 +15,7 @@ use crate::orders::{
     BackendChange, ChangeKind, ChangeRequest, Order, OrderError, ReplaceOptions, ReplaceRequest,
     ReplaceTarget, VersionRequest, parse_fields,
 };
+use crate::ring::Weight;
 use crate::roster::ReplicaName;
 
 /// A command, or the sentence that refuses the request.
@@ -178,6 +179,14 @@ fn name(request: &RequestParts<'_>) -> Result<ReplicaName, OrderError> {
     parse_value(&String::from_utf8_lossy(&segment)).map_err(OrderError::invalid)
 }
 
+/// The replica in the path, and `{"weight":2}`.
+pub(super) fn set_weight(request: &RequestParts<'_>) -> Extracted {
+    let weight = request.value("weight")?.as_u64().unwrap_or(u64::MAX);
+    let weight = Weight::try_from(weight);
+    let weight = weight.map_err(|err| OrderError::invalid(err.to_string()))?;
+    Ok(ControlCommand::Order(Order::Weight(name(request)?, weight)))
+}
+
 /// `{"n":5}`
 pub(super) fn scale(request: &RequestParts<'_>) -> Extracted {
     let n = request.value("n")?.as_u64();
@@ -231,34 +240,42 @@ fn owner(key: impl Into<Vec<u8>>) -> Extracted {
     Ok(ControlCommand::Query(question))
 }
 
-/// `?add=2&names=S4,S5`, `?rm=1`, `?ring=SPEC`, `?bound=X` or `?replace=WORDS`
+/// `?add=2&names=S4,S5`, `?rm=1`, `?weight=NAME W`, `?ring=SPEC`, `?bound=X` or `?replace=WORDS`
 pub(super) fn plan(request: &RequestParts<'_>) -> Extracted {
-    let [add, rm, ring, bound, replace, names] =
-        request.fields(["add", "rm", "ring", "bound", "replace", "names"])?;
+    let [add, rm, weight, ring, bound, replace, names] =
+        request.fields(["add", "rm", "weight", "ring", "bound", "replace", "names"])?;
     let has_names = names.is_some();
     let names = names.as_deref().map(|names| names.split(',').collect());
     let names: Vec<&str> = names.unwrap_or_default();
-    let change = match (add, rm, ring, bound, replace) {
-        (Some(n), None, None, None, None) => {
-            parse_change(ChangeKind::Add, &n, &names).map(PlannedChange::Add)
-        }
-        (None, Some(n), None, None, None) => {
-            parse_change(ChangeKind::Rm, &n, &names).map(PlannedChange::Rm)
-        }
-        (None, None, Some(_), None, None)
-        | (None, None, None, Some(_), None)
-        | (None, None, None, None, Some(_))
-            if has_names =>
-        {
-            Err("names go with add and rm alone".into())
-        }
-        (None, None, Some(spec), None, None) => parse_value(&spec).map(PlannedChange::Ring),
-        (None, None, None, Some(bound), None) => parse_value(&bound).map(PlannedChange::Bound),
-        (None, None, None, None, Some(words)) => {
-            parse_replace_text(&words).map(PlannedChange::Replace)
-        }
-        _ => Err("ask for one of add, rm, ring, bound and replace".into()),
+    let may_have_names = add.is_some() || rm.is_some();
+    let planned = [
+        add.map(|n| parse_change(ChangeKind::Add, &n, &names).map(PlannedChange::Add)),
+        rm.map(|n| parse_change(ChangeKind::Rm, &n, &names).map(PlannedChange::Rm)),
+        weight.map(|words| plan_weight(&words)),
+        ring.map(|spec| parse_value(&spec).map(PlannedChange::Ring)),
+        bound.map(|bound| parse_value(&bound).map(PlannedChange::Bound)),
+        replace.map(|words| parse_replace_text(&words).map(PlannedChange::Replace)),
+    ];
+    let mut planned = planned.into_iter().flatten();
+    let (Some(change), None) = (planned.next(), planned.next()) else {
+        let sentence = "ask for one of add, rm, weight, ring, bound and replace";
+        return Err(OrderError::invalid(sentence));
     };
+    if has_names && !may_have_names {
+        return Err(OrderError::invalid("names go with add and rm alone"));
+    }
     let change = change.map_err(OrderError::invalid)?;
     Ok(ControlCommand::Query(RingQuery::Plan(change)))
+}
+
+/// Parses the words of `weight`: a name and a weight.
+fn plan_weight(words: &str) -> Result<PlannedChange, String> {
+    let words: Vec<&str> = words.split_ascii_whitespace().collect();
+    let [name, weight] = words[..] else {
+        return Err("weight is not NAME W".to_owned());
+    };
+    Ok(PlannedChange::Weight(
+        parse_value(name)?,
+        parse_value(weight)?,
+    ))
 }

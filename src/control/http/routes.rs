@@ -55,6 +55,7 @@ pub(super) const ROUTES: &[Route] = &[
     command("POST", "/replace/back", extract::replace_back),
     command("POST", "/replicas/{name}/drain", extract::drain),
     command("POST", "/replicas/{name}/ready", extract::ready),
+    command("POST", "/replicas/{name}/weight", extract::set_weight),
     command("POST", "/scale", extract::scale),
     get("/ring", extract::ring),
     command("POST", "/ring", extract::set_ring),

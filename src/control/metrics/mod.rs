@@ -103,6 +103,13 @@ fn states(families: &mut Families, context: &ControlContext) {
     let help =
         "State of the replica in each seat on the ring: 1 for the one it is in, 0 for the others.";
     families.gauge("replica_state", help, samples.collect::<Vec<_>>());
+    let weights = roster.ring.seats().iter().map(|at| {
+        let weight = roster.ring.weights().of(*at).get();
+        (vec![seat_label(*at)], f64::from(weight))
+    });
+    let help =
+        "Weight of each seat on the ring: its shares of the keys, compared with a seat of 1.";
+    families.gauge("replica_weight", help, weights.collect::<Vec<_>>());
 }
 
 fn requests(families: &mut Families, seats: &[(Seat, SeatCounts)]) {

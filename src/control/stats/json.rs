@@ -14,6 +14,7 @@ use crate::stats::{PortCounts, Rates, SeatCounts, TICK, TimelinePoint};
 ///  "wanted": 3, "N": 3, "up": 3, "standby": 0,
 ///  "seats": [
 ///   {"seat": 1, "name": "S1", "address": "127.0.0.1:40001", "state": "up",
+///    "weight": 1,
 ///    "requests": 1200, "requests_per_s": 12.5, "share": 0.3334,
 ///    "responses": {"1xx": 0, "2xx": 1198, "3xx": 0, "4xx": 2, "5xx": 0},
 ///    "in_flight": 1, "awaiting": 1, "queued": 0,
@@ -33,7 +34,8 @@ use crate::stats::{PortCounts, Rates, SeatCounts, TICK, TimelinePoint};
 ///    "pool": {"hits": 3500, "misses": 12},
 ///    "splice": {"bytes": 0, "fallbacks": 0},
 ///    "access_log": {"written": 0, "lost": 0},
-///    … and the sums of all fields of a seat except name, address and state}}
+///    … and the sums of all fields of a seat except name, address, state and
+///    weight}}
 /// ```
 ///
 /// `state` is `up`, `slow` (the slow guard diverts requests from it), `drained`, `suspect`, `down`,
@@ -58,6 +60,7 @@ pub(super) fn render(report: &StatsReport<'_>) -> Value {
         fields["name"] = holder.name.into();
         fields["address"] = holder.address.into();
         fields["state"] = holder.state.into();
+        fields["weight"] = holder.weight.into();
         fields
     });
     json!({

@@ -17,7 +17,7 @@ const FIRST_COLUMNS: [Column; 2] = [("seat", 4), ("replica", 12)];
 /// Columns that hold text.
 const TEXT_COLUMNS: [&str; 2] = ["replica", "state"];
 
-const LOAD_COLUMNS: [Column; 8] = [
+const LOAD_COLUMNS: [Column; 9] = [
     ("state", 7),
     ("requests", 10),
     ("req/s", 7),
@@ -26,6 +26,7 @@ const LOAD_COLUMNS: [Column; 8] = [
     ("4xx", 7),
     ("5xx", 7),
     ("in-flight", 9),
+    ("weight", 6),
 ];
 const TIME_COLUMNS: [Column; 6] = [
     ("first-p50-ms", 12),
@@ -51,6 +52,7 @@ struct StatsRow {
     seat: String,
     name: String,
     state: &'static str,
+    weight: String,
     counts: SeatCounts,
     recent: Rates,
 }
@@ -86,6 +88,7 @@ fn rows(report: &StatsReport<'_>) -> Vec<StatsRow> {
             seat: seat.to_string(),
             name: holder.name.unwrap_or("-").to_owned(),
             state: holder.state,
+            weight: holder.weight.to_string(),
             counts,
             recent,
         }
@@ -95,6 +98,7 @@ fn rows(report: &StatsReport<'_>) -> Vec<StatsRow> {
         seat: "all".to_owned(),
         name: "-".to_owned(),
         state: "-",
+        weight: "-".to_owned(),
         counts,
         recent,
     };
@@ -133,7 +137,7 @@ fn table<const N: usize>(
     }
 }
 
-fn load_cells(row: &StatsRow) -> [String; 8] {
+fn load_cells(row: &StatsRow) -> [String; 9] {
     let [_, success, redirect, client_error, server_error] = row.counts.replies;
     [
         row.state.to_owned(),
@@ -144,6 +148,7 @@ fn load_cells(row: &StatsRow) -> [String; 8] {
         client_error.to_string(),
         server_error.to_string(),
         row.counts.in_flight.to_string(),
+        row.weight.clone(),
     ]
 }
 

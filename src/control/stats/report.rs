@@ -23,6 +23,7 @@ pub(super) struct Holder<'a> {
     pub(super) name: Option<&'a str>,
     pub(super) address: Option<String>,
     pub(super) state: &'static str,
+    pub(super) weight: u16,
 }
 
 impl<'a> StatsReport<'a> {
@@ -51,6 +52,7 @@ impl<'a> StatsReport<'a> {
             name: member.map(|member| member.name.as_ref()),
             address: member.map(|member| member.addr.to_string()),
             state: seat_state(member),
+            weight: self.roster.ring.weights().of(seat).get(),
         }
     }
 }

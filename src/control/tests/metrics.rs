@@ -32,6 +32,7 @@ fn counters_have_a_sample_for_each_seat() {
         "ringmaster_replica_state{seat=\"1\",state=\"down\"} 0",
         "ringmaster_replica_state{seat=\"2\",state=\"suspect\"} 1",
         "ringmaster_replica_state{seat=\"3\",state=\"empty\"} 1",
+        "ringmaster_replica_weight{seat=\"2\"} 1",
         "ringmaster_requests_total{seat=\"1\",way=\"home\"} 1",
         "ringmaster_requests_total{seat=\"1\",way=\"spilled\"} 1",
         "ringmaster_requests_total{seat=\"1\",way=\"diverted\"} 1",

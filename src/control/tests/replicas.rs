@@ -234,6 +234,46 @@ fn orders_reach_the_fleet_from_both_protocols() {
 }
 
 #[test]
+fn a_weight_is_answered_with_the_ring() {
+    let port = port();
+    let order = Order::Weight("S2".parse().unwrap(), 3.try_into().unwrap());
+    assert_eq!(port.ask("weight S2 3\n"), port.ask("ring\n"));
+    assert_eq!(port.order(), order);
+    let ring = ask(&port, "GET /ring", "");
+    let path = "POST /replicas/S2/weight";
+    assert_eq!(ask(&port, path, r#"{"weight":3}"#), ring);
+    assert_eq!(port.order(), order);
+    for (body, sentence) in [
+        (r#"{"weight":0}"#, "a weight is at least 1; 'drain NAME'"),
+        (
+            r#"{"weight":-1}"#,
+            "a weight is a whole number from 1 to 256",
+        ),
+        (
+            r#"{"weight":257}"#,
+            "a weight is a whole number from 1 to 256",
+        ),
+        (
+            r#"{"weight":1.5}"#,
+            "a weight is a whole number from 1 to 256",
+        ),
+        (
+            r#"{"weight":"3"}"#,
+            "a weight is a whole number from 1 to 256",
+        ),
+        ("{}", "weight is missing"),
+    ] {
+        let (status, value) = ask(&port, path, body);
+        let message = value["message"].as_str().unwrap();
+        assert!(
+            status == 400 && message.contains(sentence),
+            "{body}: {value}"
+        );
+    }
+    assert!(port.orders.try_recv().is_err());
+}
+
+#[test]
 fn invalid_orders_are_refused_and_do_not_reach_the_fleet() {
     let port = port();
     for (line, body, status, sentence) in [

@@ -111,7 +111,7 @@ home 1.000 -> 1.000
     for (line, sentence) in [
         (
             "plan",
-            "usage: plan add N [NAME...] | rm N [NAME...] | ring SPEC | bound X",
+            "usage: plan add N [NAME...] | rm N [NAME...] | weight NAME W | ring SPEC | bound X",
         ),
         ("plan add", "usage: plan add N [NAME...]"),
         ("plan add 1 S1", "the name S1 is taken"),
@@ -124,6 +124,13 @@ home 1.000 -> 1.000
             "cannot add 99999999999 to 3 replicas",
         ),
         ("plan rm 1 S9", "there is no replica named S9"),
+        ("plan weight S9 2", "there is no replica named S9"),
+        (
+            "plan weight S1 2",
+            "ring classic has no weights, and seat 1 has weight 2: use ring uniform, rendezvous or maglev, or weight 1",
+        ),
+        ("plan weight S1 0", "a weight is at least 1; 'drain NAME'"),
+        ("plan weight S1", "usage: plan add N"),
         ("plan rm 4", "cannot remove 4 replicas: there are only 3"),
         (
             "plan ring classic:slots=20,vnodes=9",
@@ -145,6 +152,7 @@ fn a_planned_change_is_written_as_it_is_typed() {
     for text in [
         "add 2 S4 S5",
         "rm 1",
+        "weight S2 256",
         "ring classic-brief",
         "bound 1.5",
         "bound 0",

@@ -23,6 +23,7 @@ fn paths_answer_as_their_commands() {
         ("/where?key=2f-e9", "where 2f-e9 json"),
         ("/plan?add=2&names=T,U", "plan add 2 T U json"),
         ("/plan?rm=1", "plan rm 1 json"),
+        ("/plan?weight=S2%201", "plan weight S2 1 json"),
         (
             "/plan?ring=classic:h=i+1,slots=99",
             "plan ring classic:h=i+1,slots=99 json",
@@ -42,10 +43,13 @@ fn paths_answer_as_their_commands() {
         );
     }
     for (path, sentence) in [
-        ("/plan", "ask for one of add, rm, ring, bound and replace"),
+        (
+            "/plan",
+            "ask for one of add, rm, weight, ring, bound and replace",
+        ),
         (
             "/plan?add=1&rm=1",
-            "ask for one of add, rm, ring, bound and replace",
+            "ask for one of add, rm, weight, ring, bound and replace",
         ),
         ("/plan?add=1&add=1", "add is there twice"),
         (
@@ -54,6 +58,13 @@ fn paths_answer_as_their_commands() {
         ),
         (
             "/plan?replace=all&names=S4",
+            "names go with add and rm alone",
+        ),
+        ("/plan?weight=S2", "weight is not NAME W"),
+        ("/plan?weight=S2%200", "a weight is at least 1"),
+        ("/plan?weight=S2%202&rm=1", "ask for one of"),
+        (
+            "/plan?weight=S2%202&names=S2",
             "names go with add and rm alone",
         ),
         ("/plan?replace=", "usage: replace NAME|all [VERSION]"),

@@ -57,7 +57,7 @@ fn the_json_has_the_documented_fields() {
     assert_eq!(totals["pool"], json!({"hits": 3, "misses": 0}));
     assert_eq!(totals["access_log"], json!({"written": 0, "lost": 2}));
     for field in first.as_object().unwrap().keys() {
-        let own = ["seat", "name", "address", "state"].contains(&field.as_str());
+        let own = ["seat", "name", "address", "state", "weight"].contains(&field.as_str());
         assert_eq!(own, totals.get(field).is_none(), "{field}");
     }
 }
@@ -88,7 +88,7 @@ fn the_lines_are_aligned_and_have_the_same_values() {
     };
     let load = row("load    1 ");
     assert_eq!((load[2], load[3], load[4]), ("S1", "up", "4"));
-    assert_eq!(load[6..], ["3", "0", "1", "0", "0"]);
+    assert_eq!(load[6..], ["3", "0", "1", "0", "0", "1"]);
     assert_eq!(row("load  all ")[4], "4");
     assert_eq!(
         row("way     1 ")[3..],

@@ -14,7 +14,7 @@ use crate::orders::{
     FleetSnapshot, Order, OrderCall, OrderError, OrderReceiver, PastReplica, ReplaceRequest,
     ReplaceTarget, ReplicaInfo, ReplicaState, order_queue,
 };
-use crate::ring::{Seat, Spec};
+use crate::ring::{Seat, Spec, Weight};
 use crate::roster::{self, Health, Member, Observer, ReplicaAddr, ReplicaId, ReplicaName, Roster};
 use crate::settings::{Origin, Position, Setting, Settings};
 use crate::stats::{CounterRegistry, Sampler};
@@ -61,6 +61,7 @@ pub(super) fn scripted(
             })
             | Order::Drain(name)
             | Order::Ready(name)
+            | Order::Weight(name, _)
             | Order::Kill(name)
                 if !names.contains(name) =>
             {
@@ -68,7 +69,9 @@ pub(super) fn scripted(
             }
             Order::Bound(_) | Order::Scale(_) | Order::Replace(_) => Ok(names.clone()),
             Order::StopReplace | Order::ReplaceBack => Ok(names.clone()),
-            Order::Drain(_) | Order::Ready(_) | Order::Kill(_) => Ok(names.clone()),
+            Order::Drain(_) | Order::Ready(_) | Order::Kill(_) | Order::Weight(..) => {
+                Ok(names.clone())
+            }
             Order::Ring(spec) => match spec.build(&[Seat(57)].into()) {
                 Ok(_) => Ok(names.clone()),
                 Err(err) => Err(OrderError::invalid(err.to_string())),
@@ -113,6 +116,7 @@ pub(super) fn snapshot(names: &[ReplicaName]) -> FleetSnapshot {
         deaths: 0,
         heartbeat: Some(Duration::from_micros(250)),
         in_flight: 2,
+        weight: Some(Weight::ONE),
         version: Some("app:1".to_owned()),
         in_rep_list: true,
         reason: None,

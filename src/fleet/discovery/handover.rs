@@ -32,6 +32,7 @@ pub(super) fn inherited_seats(
         version: None,
         drained: inherited.drained,
         serves: inherited.name.is_some(),
+        weight: inherited.weight,
     });
     seats.collect()
 }
@@ -47,6 +48,7 @@ pub(super) fn backend_seats(
         let (name, addr) = (&backend.name, &backend.addr);
         InitialSeat {
             backend: Some(addr.clone()),
+            weight: backend.weight,
             drained: of(name).is_some_and(|inherited| inherited.drained),
             serves: of(name).is_some(),
             ..InitialSeat::new(backend.seat, name.clone(), addr.literal())
@@ -85,6 +87,7 @@ pub(super) fn inherit(
         // A successor of a drained replica gets requests.
         seat.drained = inherited.drained && inherited.name.as_ref() == Some(&seat.name);
         seat.serves = inherited.name.is_some();
+        seat.weight = inherited.weight;
         adoption.seats.push(seat);
     }
     let (kept, unwanted) = std::mem::take(&mut adoption.adopted)
@@ -104,7 +107,7 @@ mod tests {
     use super::super::adoption::{classify, found};
     use super::*;
     use crate::fleet::engine::FoundContainer;
-    use crate::ring::Seat;
+    use crate::ring::{Seat, Weight};
     use std::cell::Cell;
 
     fn inherited(seat: u32, name: &str, drained: bool) -> Inherited {
@@ -112,6 +115,7 @@ mod tests {
             seat: Seat(seat),
             name: name.parse().ok(),
             drained,
+            weight: Weight::try_from(u64::from(seat)).unwrap(),
         }
     }
 
@@ -120,6 +124,7 @@ mod tests {
         let described = seats.iter().map(|seat| {
             let runs = if seat.addr.is_some() { "*" } else { "" };
             let drained = if seat.drained { "|" } else { "" };
+            assert_eq!(u32::from(seat.weight.get()), seat.seat.0);
             format!("{} {}{runs}{drained}", seat.seat, seat.name)
         });
         described.collect()

@@ -10,7 +10,7 @@ use super::super::{
 };
 use super::*;
 use crate::orders::BackendSeat;
-use crate::ring::Spec;
+use crate::ring::{Spec, Weight};
 use crate::roster::{self, Subscriber};
 
 /// The event loop of a fleet of one backend, with one worker that the test controls.
@@ -20,7 +20,8 @@ fn fleet_loop() -> (FleetLoop, Subscriber) {
         interval: long,
         own_ports: OwnPorts::default(),
     };
-    let backend = ("S1".parse().unwrap(), "127.0.0.1:1".parse().unwrap());
+    let addr = "127.0.0.1:1".parse().unwrap();
+    let backend = ("S1".parse().unwrap(), addr, Weight::ONE);
     let backends = BackendSeat::in_first_seats(&[backend]);
     let discovery = discover(FleetSettings {
         replicas: ReplicaSettings::Fixed(FixedSettings {

@@ -23,6 +23,8 @@ pub(super) struct BackendOrder {
 pub(super) enum Change {
     /// A backend gets a seat, or another address in its seat.
     Address(Box<NewAddress>),
+    /// A seat gets another weight, which this ring has.
+    Weight { seat: Seat, ring: Arc<dyn Ring> },
     /// These seats are removed.
     Rm(BTreeSet<Seat>),
 }
@@ -52,7 +54,7 @@ impl BackendOrder {
     pub(super) fn new_address(&self) -> Option<&NewAddress> {
         match &self.change {
             Change::Address(new) => Some(new),
-            Change::Rm(_) => None,
+            Change::Rm(_) | Change::Weight { .. } => None,
         }
     }
 
@@ -60,7 +62,7 @@ impl BackendOrder {
     pub(super) fn new_address_mut(&mut self) -> Option<&mut NewAddress> {
         match &mut self.change {
             Change::Address(new) => Some(new),
-            Change::Rm(_) => None,
+            Change::Rm(_) | Change::Weight { .. } => None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! `add NAME HOST:PORT`, `set NAME HOST:PORT` and `rm` of fixed backends.
+//! `add NAME HOST:PORT`, `set NAME HOST:PORT`, `weight NAME W` and `rm` of fixed backends.
 //!
 //! A new address must answer before anything changes. Then the new list of backends is saved, and
 //! only then the change takes effect. So an order that fails changes nothing, and the next process
@@ -12,9 +12,9 @@ use super::order_book::ActiveOrder;
 use super::seat::SeatRecord;
 use super::state::PlanState;
 use super::types::{Action, Environment, OrderId};
-use super::{add, candidates, rm, seating};
+use super::{add, candidates, ring_settings, rm, seating};
 use crate::orders::{BackendAddr, BackendChange, BackendSeat, ChangeRequest, OrderError};
-use crate::ring::{Ring, Seat};
+use crate::ring::{Ring, Seat, Weight};
 use crate::roster::{Health, ReplicaName};
 
 /// Checks an `add` and begins to try its address.
@@ -70,6 +70,21 @@ pub(super) fn begin_rm(
     Ok(ActiveOrder::Backend(order))
 }
 
+/// Checks a `weight`.
+///
+/// # Errors
+/// As [`ring_settings::reweighted`].
+pub(super) fn begin_weight(
+    state: &PlanState,
+    order_id: OrderId,
+    name: &ReplicaName,
+    weight: Weight,
+) -> Result<ActiveOrder, OrderError> {
+    let (seat, ring) = ring_settings::reweighted(state, name, weight)?;
+    let order = BackendOrder::new(order_id, Change::Weight { seat, ring });
+    Ok(ActiveOrder::Backend(order))
+}
+
 /// Returns a backend with what the lookups of this address have found already: only news are
 /// reported.
 fn known_backend(state: &PlanState, addr: BackendAddr) -> Backend {
@@ -117,7 +132,7 @@ pub(super) fn advance(state: &mut PlanState, order: &mut BackendOrder) -> bool {
     if let Stage::Trying = order.stage {
         let reached = match &order.change {
             Change::Address(new) => is_reached(state, new),
-            Change::Rm(_) => Ok(true),
+            Change::Rm(_) | Change::Weight { .. } => Ok(true),
         };
         order.stage = match reached {
             Ok(false) => return false,
@@ -137,6 +152,10 @@ fn list_after(state: &PlanState, change: &Change) -> Vec<BackendSeat> {
     let mut list = state.backend_seats();
     match change {
         Change::Rm(seats) => list.retain(|backend| !seats.contains(&backend.seat)),
+        Change::Weight { seat, ring } => {
+            let weighted = list.iter_mut().filter(|backend| backend.seat == *seat);
+            weighted.for_each(|backend| backend.weight = ring.weights().of(*seat));
+        }
         Change::Address(new) => {
             let addr = new.backend.addr.clone();
             match list.iter_mut().find(|backend| backend.seat == new.seat) {
@@ -145,6 +164,7 @@ fn list_after(state: &PlanState, change: &Change) -> Vec<BackendSeat> {
                     seat: new.seat,
                     name: new.name.clone(),
                     addr,
+                    weight: Weight::ONE,
                 }),
             }
         }
@@ -171,6 +191,10 @@ pub(super) fn complete(
             Ok(active) => return Some(active),
             Err(refusal) => state.effects.answer(order.order_id, Err(refusal)),
         },
+        Change::Weight { seat, ring } => {
+            ring_settings::switch_weight(state, seat, ring);
+            state.answer_with_list(order.order_id);
+        }
         Change::Address(new) => {
             take_effect(state, *new, env);
             state.answer_with_list(order.order_id);

@@ -101,6 +101,15 @@ pub(super) fn begin_next(state: &mut PlanState, env: &mut dyn Environment) -> bo
         Order::StopReplace => replace::stop(state, order_id).map(|()| None),
         Order::Drain(name) => drain::set_drained(state, &name, true).map(|()| None),
         Order::Ready(name) => drain::set_drained(state, &name, false).map(|()| None),
+        Order::Weight(name, weight) if state.policy.keeper == Management::External => {
+            backend_order::begin_weight(state, order_id, &name, weight).map(Some)
+        }
+        Order::Weight(name, weight) => {
+            ring_settings::reweighted(state, &name, weight).map(|(seat, ring)| {
+                ring_settings::switch_weight(state, seat, ring);
+                None
+            })
+        }
         Order::Ring(spec) => ring_settings::switch_ring(state, order_id, spec).map(|()| None),
         Order::Bound(bound) => {
             ring_settings::switch_bound(state, order_id, bound);

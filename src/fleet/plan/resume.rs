@@ -32,7 +32,8 @@ pub(super) fn initial_state(
     now: Instant,
 ) -> Result<PlanState, RingError> {
     let on_ring: BTreeSet<Seat> = first.iter().map(|first| first.seat).collect();
-    let ring = policy.ring.build(&on_ring)?;
+    let weights = first.iter().map(|first| (first.seat, first.weight));
+    let ring = policy.ring.build_weighted(&on_ring, &weights.collect())?;
     let mut replicas = ReplicaTable::new();
     let records = first
         .iter()

@@ -1,13 +1,16 @@
-//! Changes of the ring's kind and of the load bound.
+//! Changes of the ring's kind, of the weights and of the load bound.
 //!
 //! Seats and replicas stay as they are, so a change takes one step and the next roster has it.
 
+use std::sync::Arc;
+
 use super::state::PlanState;
 use super::types::{Action, OrderId};
-use crate::fleet::events::{Setting, SettingChange};
+use crate::fleet::events::{EventKind, Setting, SettingChange};
 use crate::load::LoadBound;
 use crate::orders::OrderError;
-use crate::ring::Spec;
+use crate::ring::{Ring, Seat, Spec, Weight};
+use crate::roster::ReplicaName;
 
 /// Switches to a ring of this kind.
 ///
@@ -18,13 +21,47 @@ pub(super) fn switch_ring(
     order_id: OrderId,
     spec: Spec,
 ) -> Result<(), OrderError> {
-    let ring = spec.build(&state.seats.wanted_seats());
+    let (seats, weights) = (state.seats.wanted_seats(), state.ring.weights());
+    let ring = spec.build_weighted(&seats, weights);
     state.ring = ring.map_err(|err| OrderError::invalid(err.to_string()))?;
     let before = std::mem::replace(&mut state.policy.ring, spec);
     state.effects.publish();
     let after = state.policy.ring.clone();
     record_switch(state, order_id, Setting::Ring, before, after);
     Ok(())
+}
+
+/// Checks whether the ring allows this weight, and returns the ring with it.
+///
+/// # Errors
+/// The name is unknown or its seat is being removed, or the kind of ring has no weights.
+pub(super) fn reweighted(
+    state: &PlanState,
+    name: &ReplicaName,
+    weight: Weight,
+) -> Result<(Seat, Arc<dyn Ring>), OrderError> {
+    let seat = state.seat_named(name)?;
+    if !state.ring.seats().contains(&seat) {
+        return Err(OrderError::invalid(format!("{name} is being removed")));
+    }
+    let ring = state.ring.reweighted(seat, weight);
+    let ring = ring.map_err(|err| OrderError::invalid(err.to_string()))?;
+    Ok((seat, ring))
+}
+
+/// Replaces the ring by one in which a seat has another weight.
+pub(super) fn switch_weight(state: &mut PlanState, seat: Seat, ring: Arc<dyn Ring>) {
+    let [before, after] = [&state.ring, &ring].map(|ring| ring.weights().of(seat));
+    if before == after {
+        return;
+    }
+    state.ring = ring;
+    state.effects.publish();
+    if let Some(record) = state.seats.get(seat) {
+        let name = record.display_name().clone();
+        let reason = format!("{after}, it was {before}");
+        state.record(EventKind::Weight, seat, name, reason);
+    }
 }
 
 /// Sets how far a seat's load may lie above the mean.

@@ -20,7 +20,7 @@ pub(super) fn describe(state: &PlanState, now: Instant) -> Vec<(Option<ReplicaId
         .map(|(id, replica)| (Some(id), describe_replica(state, id, replica, now)))
         .collect();
     let empty = state.seats.wanted().filter(|seat| is_empty(state, seat));
-    infos.extend(empty.map(|record| (None, describe_empty(record, now))));
+    infos.extend(empty.map(|record| (None, describe_empty(state, record, now))));
     infos.sort_by_key(|(id, info)| (info.seat.is_none(), info.seat, *id));
     infos
 }
@@ -51,6 +51,7 @@ fn describe_replica(
         deaths: record.map_or(0, |record| record.deaths),
         heartbeat: None,
         in_flight: 0,
+        weight: replica.seat.map(|seat| state.ring.weights().of(seat)),
         version: replica.version.as_ref().map(ToString::to_string),
         in_rep_list: held.is_some_and(SeatRecord::is_held),
         reason: describe_silence(state, replica, now).or_else(|| describe_failure(state, replica)),
@@ -107,7 +108,7 @@ fn is_empty(state: &PlanState, record: &SeatRecord) -> bool {
 }
 
 /// Describes a seat that waits for the start of a replica.
-fn describe_empty(record: &SeatRecord, now: Instant) -> ReplicaInfo {
+fn describe_empty(state: &PlanState, record: &SeatRecord, now: Instant) -> ReplicaInfo {
     let wait = record.backoff.not_before().map(|at| {
         let wait = at.saturating_duration_since(now);
         format!("the next start is in {:.1} s", wait.as_secs_f64())
@@ -129,6 +130,7 @@ fn describe_empty(record: &SeatRecord, now: Instant) -> ReplicaInfo {
         deaths: record.deaths,
         heartbeat: None,
         in_flight: 0,
+        weight: Some(state.ring.weights().of(record.seat)),
         version: record.version.as_ref().map(ToString::to_string),
         in_rep_list: false,
         reason: (!reasons.is_empty()).then(|| reasons.join("; ")),

@@ -258,6 +258,7 @@ impl PlanState {
                 seat: record.seat,
                 name: record.display_name().clone(),
                 addr: backend.addr.clone(),
+                weight: self.ring.weights().of(record.seat),
             })
         };
         self.seats.wanted().filter_map(seat).collect()

@@ -13,7 +13,7 @@ use crate::fleet::rollout_event::RolloutEvent;
 use crate::fleet::version::Version;
 use crate::load::LoadBound;
 use crate::orders::{BackendAddr, BackendSeat, Order, OrderResult, VersionRequest};
-use crate::ring::{Ring, Seat, Spec};
+use crate::ring::{Ring, Seat, Spec, Weight};
 use crate::roster::{Evidence, Health, ReplicaAddr, ReplicaId, ReplicaName};
 
 /// Settings of the plan.
@@ -66,6 +66,8 @@ pub(in crate::fleet) struct InitialSeat {
     pub(in crate::fleet) drained: bool,
     /// `true` if its replica serves another balancer, which is being taken over.
     pub(in crate::fleet) serves: bool,
+    /// Weight of the seat.
+    pub(in crate::fleet) weight: Weight,
 }
 
 impl InitialSeat {
@@ -79,6 +81,7 @@ impl InitialSeat {
             version: None,
             drained: false,
             serves: false,
+            weight: Weight::ONE,
         }
     }
 }

@@ -16,6 +16,7 @@ fn backend(seat: u32, name: &str, addr: &str) -> BackendSeat {
     BackendSeat {
         seat: Seat(seat),
         name: name.parse().unwrap(),
+        weight: Weight::ONE,
         addr: addr.parse().unwrap(),
     }
 }
@@ -38,6 +39,32 @@ fn a_list_is_read_back_and_replaced_as_a_whole() {
          {\"address\":\"[::1]:80\",\"name\":\"b\",\"seat\":1}\n]}\n"
     );
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_weight_is_kept_and_checked() {
+    let folder = folder();
+    let path = folder.join("state.json");
+    let heavy = BackendSeat {
+        weight: Weight::try_from(256).unwrap(),
+        ..backend(3, "a", "h:80")
+    };
+    write_state_file(&path, std::slice::from_ref(&heavy)).unwrap();
+    assert_eq!(read_state_file(&path), Ok(Some(vec![heavy])));
+    for (weight, sentence) in [
+        (
+            "0",
+            "a weight is at least 1; 'drain NAME' keeps new requests from a replica at line 2",
+        ),
+        ("257", "a weight is a whole number from 1 to 256 at line 2"),
+        ("1.5", "expected u64 at line 2"),
+    ] {
+        let line = format!(r#"{{"seat":3,"name":"a","address":"h:80","weight":{weight}}}"#);
+        std::fs::write(&path, format!("{{\"backends\": [\n{line}\n]}}\n")).unwrap();
+        let refused = read_state_file(&path).unwrap_err();
+        assert!(refused.contains(sentence), "{refused}");
+    }
     std::fs::remove_dir_all(folder).unwrap();
 }
 

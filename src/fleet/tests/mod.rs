@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::orders::{self, BackendSeat, ChangeRequest, Order, OrderQueue, OrderResult};
-use crate::ring::{Seat, Spec};
+use crate::ring::{Seat, Spec, Weight};
 use crate::roster::{self, Evidence, Health, Roster, Subscriber};
 use crate::stats::CounterRegistry;
 use fake_binary::FakeBinary;
@@ -81,7 +81,10 @@ fn settings(replicas: ReplicaSettings) -> FleetSettings {
 
 /// Fixed backends of these names at these addresses.
 fn backends(all: &[(&str, &str)]) -> ReplicaSettings {
-    let parse = |(name, addr): &(&str, &str)| (name.parse().unwrap(), addr.parse().unwrap());
+    let parse = |(name, addr): &(&str, &str)| {
+        let (name, addr) = (name.parse().unwrap(), addr.parse().unwrap());
+        (name, addr, Weight::ONE)
+    };
     let flags = BackendSeat::in_first_seats(&all.iter().map(parse).collect::<Vec<_>>());
     ReplicaSettings::Fixed(FixedSettings {
         backends: flags.clone(),

@@ -5,6 +5,7 @@ mod scenarios;
 
 mod decisions;
 
+use crate::ring::Weight;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -174,6 +175,7 @@ impl World {
 fn member(n: u32) -> SeatInput {
     SeatInput {
         seat: Seat(n),
+        weight: Weight::ONE,
         replica_id: u64::from(n),
         open: true,
         requests: 0,

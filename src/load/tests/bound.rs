@@ -1,6 +1,7 @@
 //! Limits that the bound keeps in the model, and its effect on the keys.
 
 use super::*;
+use crate::ring::Weight;
 
 #[test]
 fn no_seat_is_more_than_5_percent_above_the_mean_and_keys_stay_at_home() {
@@ -196,6 +197,7 @@ fn a_slow_seat_makes_no_other_full() {
 fn two_seats(bound: LoadBound) -> LoadView {
     let member = |number: u32| SeatInput {
         seat: Seat(number),
+        weight: Weight::ONE,
         replica_id: number.into(),
         open: true,
         requests: 0,
@@ -217,6 +219,73 @@ fn a_seat_exactly_at_its_bound_is_not_full() {
     assert!(!view.is_full(0), "the threshold grew as much");
     view.seats[0].count += 1.0;
     assert!(view.is_full(0) && !view.is_full(1));
+}
+
+#[test]
+fn a_seat_of_weight_2_may_have_twice_the_load() {
+    let member = |number: u32, weight: u64| SeatInput {
+        seat: Seat(number),
+        weight: weight.try_into().unwrap(),
+        replica_id: number.into(),
+        open: true,
+        requests: 0,
+    };
+    let mut view = LoadView::default();
+    view.update(
+        "2".parse().unwrap(),
+        false,
+        true,
+        &[member(1, 2), member(2, 1)],
+    );
+    view.seats[0].count = 2.0 * view.threshold;
+    assert!(!view.is_full(0));
+    view.seats[0].count += 1.0;
+    assert!(view.is_full(0));
+    (view.seats[0].count, view.seats[1].count) = (19.0, 10.0);
+    assert_eq!(view.least_loaded(|_| true), Some(0), "9.5 by weight");
+    view.seats[0].count = 21.0;
+    assert_eq!(view.least_loaded(|_| true), Some(1));
+    // The mean is by weight: 300 requests, of which the first seat may have 2 of 3 shares.
+    view.update(
+        "1.5".parse().unwrap(),
+        false,
+        true,
+        &[member(1, 2), member(2, 1)],
+    );
+    view.merge([150, 150]);
+    let expected = 1.5 * 100.0 + BOUND_SLACK;
+    assert!(
+        (view.threshold - expected).abs() < 2.0,
+        "{}",
+        view.threshold
+    );
+    assert!(
+        !view.is_full(0) && !view.is_full(1),
+        "a merge reduces what is above"
+    );
+    assert!(!view.record_choice(0, Instant::now()));
+    let step = 1.5 / 3.0;
+    assert!((view.threshold_step - step).abs() < 1e-9);
+}
+
+#[test]
+fn a_weighted_ring_keeps_its_bound_and_its_keys_at_home() {
+    let seats = (1..=4).map(Seat).collect();
+    let weights = [(Seat(2), 3), (Seat(4), 8)];
+    let weights = weights.map(|(seat, weight)| (seat, Weight::try_from(weight).unwrap()));
+    let weights = weights.into_iter().collect();
+    let ring = Spec::Uniform.build_weighted(&seats, &weights).unwrap();
+    for workers in [1, 4] {
+        let mut model = Model::on(Arc::clone(&ring), workers, three_percent());
+        model.run(&mut Random(7), 4 * REQUESTS);
+        for seat in &seats {
+            let served = model.served[seat] as f64 / model.total as f64;
+            let fair = f64::from(weights.of(*seat).get()) / 13.0;
+            let most = 1.03 * fair + 0.004;
+            assert!(served < most, "{workers} workers, {seat}: {served} {fair}");
+        }
+        assert!(model.home_share() > 0.97, "{}", model.home_share());
+    }
 }
 
 #[test]

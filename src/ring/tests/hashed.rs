@@ -8,29 +8,37 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use super::super::{Key, Ring, Seat, Spec};
 use super::{Random, build, first, walked};
 
-/// Returns the seats by their score for the key's bucket, the highest first.
-fn uniform_reference(seats: &BTreeSet<Seat>, key: Key) -> Vec<Seat> {
+/// Returns the score of a seat for a bucket of the uniform ring.
+pub(super) fn uniform_score(bucket: u64, seat: Seat) -> u64 {
     let golden: u64 = 0x9E37_79B9_7F4A_7C15;
     let mix = |z: u64| {
         let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
     };
-    let bucket = xxh3_64(&key.0.to_le_bytes()) / (1 << 45);
     let bucket = mix((bucket + 1).wrapping_mul(golden));
-    let score = |seat: &Seat| mix(bucket ^ mix(u64::MAX - u64::from(seat.0).wrapping_mul(golden)));
-    let mut scored: Vec<(u64, Seat)> = seats.iter().map(|seat| (score(seat), *seat)).collect();
-    scored.sort_unstable();
-    scored.into_iter().rev().map(|(_, seat)| seat).collect()
+    mix(bucket ^ mix(u64::MAX - u64::from(seat.0).wrapping_mul(golden)))
+}
+
+/// Returns the score of a seat for a key of the rendezvous ring.
+pub(super) fn rendezvous_score(key: Key, seat: Seat) -> u64 {
+    let bytes = [&key.0.to_le_bytes()[..], &seat.0.to_le_bytes()].concat();
+    xxh3_64_with_seed(&bytes, 2)
+}
+
+/// Returns the seats by their score for the key's bucket, the highest first.
+fn uniform_reference(seats: &BTreeSet<Seat>, key: Key) -> Vec<Seat> {
+    let bucket = xxh3_64(&key.0.to_le_bytes()) / (1 << 45);
+    by_score(seats, |seat| uniform_score(bucket, seat))
 }
 
 /// Returns the seats by their score for the key, the highest first.
 fn rendezvous_reference(seats: &BTreeSet<Seat>, key: Key) -> Vec<Seat> {
-    let score = |seat: &Seat| {
-        let bytes = [&key.0.to_le_bytes()[..], &seat.0.to_le_bytes()].concat();
-        (xxh3_64_with_seed(&bytes, 2), *seat)
-    };
-    let mut scored: Vec<(u64, Seat)> = seats.iter().map(score).collect();
+    by_score(seats, |seat| rendezvous_score(key, seat))
+}
+
+fn by_score(seats: &BTreeSet<Seat>, score: impl Fn(Seat) -> u64) -> Vec<Seat> {
+    let mut scored: Vec<(u64, Seat)> = seats.iter().map(|seat| (score(*seat), *seat)).collect();
     scored.sort_unstable();
     scored.into_iter().rev().map(|(_, seat)| seat).collect()
 }

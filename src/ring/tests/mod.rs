@@ -18,6 +18,7 @@ mod classic;
 mod expr;
 mod forecast;
 mod hashed;
+mod weights;
 
 /// Returns the kinds on which an added seat takes keys and moves no other key.
 fn stable_kinds() -> Vec<Spec> {

@@ -70,6 +70,10 @@ fn an_error_of_a_combination_names_the_place_of_each_value_in_the_file() {
         "backend b=127.0.0.2: the address is not HOST:PORT or unix:PATH (backend in FILE, line 3, column 3)",
     );
     refused(
+        "backend = [\n  \"a=127.0.0.1:80,weight=0\",\n  \"b=127.0.0.1:81,weight=0\",\n]\n",
+        "backend a=127.0.0.1:80,weight=0: a weight is at least 1; 'drain NAME' keeps new requests from a replica (backend in FILE, line 2, column 3)",
+    );
+    refused(
         "backend = [\n  \"a=127.0.0.1:80\",\n  \"b=127.0.0.1:80\",\n  \"b=127.0.0.1:81\",\n]\n",
         "backend b is given twice (backend in FILE, line 4, column 3)",
     );

@@ -18,7 +18,7 @@ pub(super) fn shown(program: &Ringmaster) -> Vec<String> {
 }
 
 /// Sends a request with a body to the control port, and returns its status and its text.
-fn send(program: &Ringmaster, line: &str, body: &str) -> (u16, String) {
+pub(super) fn send(program: &Ringmaster, line: &str, body: &str) -> (u16, String) {
     let length = body.len();
     let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
     let reply = exchange(program.control, format!("{head}{body}"));

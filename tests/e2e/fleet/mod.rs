@@ -19,6 +19,7 @@ mod start;
 mod state_file;
 mod stderr;
 mod stop;
+mod weights;
 
 use serde_json::Value;
 

@@ -1,10 +1,12 @@
-//! `add`, `set` and `rm` of fixed backends: they try, save and then take effect, or change nothing.
+//! `add`, `set`, `weight` and `rm` of fixed backends: they try, save and then take effect, or
+//! change nothing.
 
 use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::Management;
 use crate::fleet::events::EventKind;
 use crate::orders::{BackendChange, BackendSeat, Order, OrderError, OrderResult};
+use crate::ring::Spec;
 use crate::roster::{Evidence, EvidenceKind};
 
 fn change(text: &str, addr: &str) -> BackendChange {
@@ -41,7 +43,16 @@ fn saving(bench: &Bench) -> Option<Vec<String>> {
 }
 
 fn describe(backend: &BackendSeat) -> String {
-    format!("{} {} {}", backend.seat, backend.name, backend.addr)
+    let BackendSeat {
+        seat,
+        name,
+        addr,
+        weight,
+    } = backend;
+    match weight.get() {
+        1 => format!("{seat} {name} {addr}"),
+        weight => format!("{seat} {name} {addr} weight {weight}"),
+    }
 }
 
 fn saved(bench: &mut Bench, result: Result<(), String>) -> Option<OrderResult> {
@@ -230,6 +241,45 @@ fn a_candidate_that_is_gone_when_the_list_is_saved_is_a_seat_that_is_down() {
     assert_eq!(saved(&mut bench, Ok(())), Some(Ok(names("a b"))));
     assert_eq!((bench.seats(), bench.shown().len()), (vec![1, 2, 3], 3));
     assert_eq!(bench.shown()[2], "3 c down");
+}
+
+#[test]
+fn a_weight_is_saved_before_it_takes_effect_and_outlives_a_move() {
+    let mut bench = up();
+    let weigh = |bench: &mut Bench, text: &str, weight: u64| {
+        bench.order(Order::Weight(name(text), weight.try_into().unwrap()))
+    };
+    let weight_of = |bench: &Bench, seat| bench.plan.view().ring.weights().of(Seat(seat)).get();
+    assert_eq!(weigh(&mut bench, "b", 7), None);
+    let heavy = format!("{} weight 7", FIRST[1]);
+    assert_eq!(saving(&bench).unwrap(), [FIRST[0], &heavy]);
+    assert_eq!(
+        (weight_of(&bench, 2), list(&bench)),
+        (1, FIRST.map(String::from).to_vec())
+    );
+    let sentence = "the backends cannot be saved: full; nothing has changed";
+    let full = Err("full".to_owned());
+    assert_eq!(saved(&mut bench, full), unavailable(sentence));
+    assert_eq!(weight_of(&bench, 2), 1);
+    weigh(&mut bench, "b", 7);
+    assert_eq!(saved(&mut bench, Ok(())), Some(Ok(names("a b"))));
+    assert!(bench.published());
+    assert_eq!(
+        (weight_of(&bench, 2), list(&bench)[1].as_str()),
+        (7, heavy.as_str())
+    );
+    set(&mut bench, "b", "127.0.0.1:9");
+    let (tried, _) = bench.probed()[0];
+    bench.probe(tried, ProbeEvent::Answered);
+    assert_eq!(saving(&bench).unwrap()[1], "2 b 127.0.0.1:9 weight 7");
+    assert_eq!(saved(&mut bench, Ok(())), Some(Ok(names("a b"))));
+    assert_eq!(weight_of(&bench, 2), 7);
+    bench.order(Order::Ring(Spec::Maglev));
+    assert_eq!(weight_of(&bench, 2), 7);
+    assert_eq!(
+        weigh(&mut bench, "x", 2),
+        Some(Err(OrderError::not_found(&name("x"))))
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{EngineEvent, Management};
+use crate::ring::Weight;
 use crate::roster::ReplicaAddr;
 
 /// Plan for the found replica S1, or for its empty seat, and for the found standby s-a.
@@ -21,6 +22,7 @@ fn resumed(addr_of_s1: Option<ReplicaAddr>) -> Bench {
         version: None,
         drained: false,
         serves: false,
+        weight: Weight::ONE,
     }];
     let standby = found_standby("s-a", S2);
     Bench::of(Plan::resume(policy, &first, &[standby], now).unwrap(), now)

@@ -1,6 +1,7 @@
 //! Fleets that start or end differently: fixed backends, no heartbeats, containers that were found
 //! and are kept.
 
+use crate::ring::Weight;
 use std::time::Instant;
 
 use super::super::*;
@@ -65,6 +66,7 @@ fn found_replicas_have_time_to_answer_before_they_get_successors() {
         version: None,
         drained: false,
         serves: false,
+        weight: Weight::ONE,
     };
     let first = [
         found(2, "S2", true),

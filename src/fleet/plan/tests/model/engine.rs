@@ -49,7 +49,7 @@ impl Model {
                         Order::Rm(change) => self.wanted -= change.n,
                         Order::Scale(n) => self.wanted = n,
                         Order::Replace(_) | Order::Drain(_) | Order::Ready(_) => {}
-                        Order::Kill(_) => {}
+                        Order::Kill(_) | Order::Weight(..) => {}
                         Order::Ring(_) | Order::Bound(_) => {}
                         Order::StopReplace | Order::ReplaceBack => {}
                         Order::AddBackend(_) | Order::SetBackend(_) => {

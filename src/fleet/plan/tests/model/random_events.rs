@@ -31,7 +31,7 @@ impl Model {
             n => listed[self.dice.roll(n)].clone(),
         };
         let same = orders::ReplaceRequest::same_version;
-        let order = match self.dice.roll(12) {
+        let order = match self.dice.roll(13) {
             0 => Order::Scale(self.dice.roll(8)),
             1 => Order::Replace(same(orders::ReplaceTarget::All)),
             2 => Order::Replace(same(orders::ReplaceTarget::One(name))),
@@ -40,6 +40,10 @@ impl Model {
             6 => Order::StopReplace,
             7 => Order::ReplaceBack,
             8 => Order::Kill(name),
+            9 => {
+                let weight = 1 + u64::try_from(self.dice.roll(3)).unwrap();
+                Order::Weight(name, weight.try_into().unwrap())
+            }
             _ => self.rollout(name),
         };
         self.hand_in(order);
