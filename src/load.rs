@@ -17,6 +17,7 @@ mod bound;
 mod error_guard;
 mod seat_input;
 mod slow_guard;
+mod slow_start;
 
 pub use bound::{LoadBound, ParseLoadBoundError};
 pub use error_guard::{
@@ -24,6 +25,7 @@ pub use error_guard::{
 };
 pub use seat_input::SeatInput;
 pub use slow_guard::{GuardVerdict, Relief, ReplyOutcome};
+pub use slow_start::SlowStart;
 
 use std::time::Instant;
 

@@ -33,6 +33,8 @@ pub struct Roster {
     /// `true` if health may change by itself. Without heartbeats it cannot, and waiting for a seat
     /// to come up is pointless.
     pub watched: bool,
+    /// `true` if a replica is in slow start.
+    pub has_slow_starts: bool,
     members: Vec<Member>,
 }
 
@@ -52,6 +54,7 @@ impl Roster {
             ring,
             bound,
             watched,
+            has_slow_starts: members.iter().any(|member| member.slow_start.is_some()),
             members,
         }
     }

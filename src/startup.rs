@@ -86,6 +86,7 @@ pub(crate) fn fleet_settings(
         heartbeat: config.heartbeat.clone(),
         start_timeout: config.start_timeout,
         drain_timeout: config.drain_timeout,
+        slow_start: config.slow_start,
         max_replicas: config.max_replicas,
         standbys: config.standbys,
         names: config.names.clone(),

@@ -42,6 +42,7 @@ mod e2e {
     mod services;
     mod signals;
     mod slow_guard;
+    mod slow_start;
     mod soak;
     mod splice;
     mod stale_408;

@@ -78,6 +78,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Times of a stop.
     pub stop: StopTimes,
+    /// Time within which a replica that joins comes to take all keys of its seat; 0 for at once.
+    pub slow_start: Duration,
     /// Largest number of replicas that `/add` may lead to.
     pub max_replicas: usize,
     /// Names of the first replicas.
@@ -184,6 +186,7 @@ impl ServeArgs {
                 lame_duck: self.lame_duck,
                 replica: stop_timeout,
             },
+            slow_start: self.replicas.slow_start,
             max_replicas: self.replicas.max_replicas,
             standbys: self.replicas.standby,
             names: self.replicas.name_pattern.unwrap_or_default(),

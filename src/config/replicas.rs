@@ -84,6 +84,8 @@ pub struct ReplicaArgs {
     pub replicas: Option<usize>,
     #[command(flatten)]
     pub fixed: FixedArgs,
+    #[arg(long, env = "RINGMASTER_SLOW_START", value_name = "TIME", default_value = "0s", value_parser = duration, help = "Time within which a replica that joins comes to take all keys of its seat, from a tenth of them on; 0s: at once")]
+    pub slow_start: Duration,
     #[arg(
         long,
         env = "RINGMASTER_MAX_REPLICAS",

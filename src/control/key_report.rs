@@ -5,10 +5,12 @@
 //! workers publish: whether a replica is at its bound, and whether it is slow.
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use super::seat_state::seat_state;
+use crate::load::SlowStart;
 use crate::ring::forecast::KeyShares;
 use crate::ring::{Key, Seat};
 use crate::roster::{Health, Member, Roster};
@@ -22,6 +24,8 @@ enum Reason<'a> {
     Bound,
     /// This candidate would serve, and is slow.
     Guard(Candidate<'a>),
+    /// This candidate would serve, and is in slow start.
+    SlowStart(Candidate<'a>),
     /// The home is in this state: `drained`, `down`, `suspect` or `empty`.
     State(&'static str),
 }
@@ -32,6 +36,7 @@ impl Reason<'_> {
             Self::Home => "home",
             Self::Bound => "bound",
             Self::Guard(_) => "guard",
+            Self::SlowStart(_) => "slow_start",
             Self::State(state) => state,
         }
     }
@@ -74,6 +79,10 @@ impl<'a> Candidate<'a> {
         self.member.is_some_and(|member| member.counters.is_slow())
     }
 
+    fn slow_start(self) -> Option<SlowStart> {
+        self.member.and_then(|member| member.slow_start)
+    }
+
     fn is_full(self) -> bool {
         self.member.is_some_and(|member| member.counters.is_full())
     }
@@ -97,7 +106,7 @@ pub(super) fn owner_report(key: &[u8], roster: &Roster) -> (Vec<String>, Value) 
         lines.push(format!("seat {seat} {} {state}", name.unwrap_or("-")));
         seats.push(json!({"seat": seat.0, "name": name, "health": state}));
     }
-    let serving = serving(&candidates);
+    let serving = serving(&candidates, number, Instant::now());
     lines.push(serving_line(&candidates, serving));
     let serving = serving.map(|(candidate, reason)| {
         json!({"seat": candidate.seat.0, "name": candidate.name(), "why": reason.as_str()})
@@ -131,7 +140,11 @@ pub(super) fn owner_report(key: &[u8], roster: &Roster) -> (Vec<String>, Value) 
 }
 
 /// Returns the seat that serves the key now; `None` if its requests wait for one.
-fn serving<'a>(candidates: &[Candidate<'a>]) -> Option<(Candidate<'a>, Reason<'a>)> {
+fn serving<'a>(
+    candidates: &[Candidate<'a>],
+    key: Key,
+    now: Instant,
+) -> Option<(Candidate<'a>, Reason<'a>)> {
     let home = *candidates.first()?;
     let accepting = || {
         let candidates = candidates.iter().copied();
@@ -150,6 +163,12 @@ fn serving<'a>(candidates: &[Candidate<'a>]) -> Option<(Candidate<'a>, Reason<'a
                 false => (*suspect, away),
             });
     };
+    if first.slow_start().is_some_and(|it| !it.takes(key, now)) {
+        let is_whole = |it: &Candidate<'_>| it.slow_start().is_none_or(|it| it.is_over(now));
+        if let Some(other) = accepting().find(is_whole) {
+            return Some((other, Reason::SlowStart(first)));
+        }
+    }
     let is_home = first.seat == home.seat;
     if first.is_full() {
         return Some((first, Reason::Bound));
@@ -186,6 +205,7 @@ fn serving_line(candidates: &[Candidate<'_>], serving: Option<(Candidate<'_>, Re
             format!(": {away}{full} is at its bound, and a part goes to the least loaded seat")
         }
         Reason::Guard(slow) => format!(": {} is slow", slow.label()),
+        Reason::SlowStart(started) => format!(": {} is in slow start", started.label()),
         Reason::State(state) => format!(": {home} is {state}"),
     };
     format!("serves seat {seat} {name}{because}")
@@ -218,6 +238,7 @@ mod tests {
             addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
             health: Health::Up,
             drained: false,
+            slow_start: None,
             counters: Arc::new(ReplicaCounters::new(2)),
         };
         let mut members: Vec<Member> = order.iter().map(member).collect();
@@ -310,6 +331,46 @@ mod tests {
                 .for_each(|member| member.health = Health::Down);
         };
         assert_eq!(served(dead), None);
+    }
+
+    #[test]
+    fn a_key_that_a_replica_in_slow_start_does_not_take_is_served_by_the_next_whole_one() {
+        let now = Instant::now();
+        let time = std::time::Duration::from_secs(3600);
+        // Key 0 comes home in the second half of an hour.
+        let begun = |minutes: u64| {
+            let since = now.checked_sub(time / 60 * u32::try_from(minutes).unwrap());
+            SlowStart::new(since.unwrap(), time, now)
+        };
+        let early = (0..60).take_while(|minutes| !begun(*minutes).unwrap().takes(Key(0), now));
+        let early = u64::try_from(early.count()).unwrap();
+        assert!((6..59).contains(&early), "{early}");
+        let at = |place: usize, why: &str| Some((place, why.to_owned()));
+        let home = |all: &mut [Member]| all[0].slow_start = begun(early - 1);
+        assert_eq!(served(home), at(1, "slow_start"));
+        assert_eq!(
+            served(|all| all[0].slow_start = begun(early)),
+            at(0, "home")
+        );
+        let two = |all: &mut [Member]| {
+            home(all);
+            all[1].slow_start = begun(59);
+        };
+        assert_eq!(served(two), at(2, "slow_start"));
+        let all = |all: &mut [Member]| all.iter_mut().for_each(|it| it.slow_start = begun(1));
+        assert_eq!(served(all), at(0, "home"), "no other seat is whole");
+        let alone = |all: &mut [Member]| {
+            home(all);
+            (all[1].health, all[2].drained) = (Health::Down, true);
+        };
+        assert_eq!(served(alone), at(0, "home"));
+        let (roster, order) = members(home);
+        let (lines, _) = owner_report(b"0", &roster);
+        let line = format!(
+            "serves seat {0} S{0}: S{1} is in slow start",
+            order[1], order[0]
+        );
+        assert_eq!(lines.last(), Some(&line));
     }
 
     #[test]

@@ -128,6 +128,7 @@ fn policy(settings: &FleetSettings) -> Policy {
         interval: heartbeat.map_or_else(Default::default, |heartbeat| heartbeat.interval),
         start_timeout: settings.start_timeout,
         drain_timeout: settings.drain_timeout,
+        slow_start: settings.slow_start,
         max_replicas: settings.max_replicas,
         standbys: settings.standbys,
         version: match &settings.replicas {

@@ -31,6 +31,7 @@ pub(super) fn build_roster(
             addr: draft.addr,
             health: draft.health,
             drained: draft.drained,
+            slow_start: draft.slow_start,
             counters,
         }
     };

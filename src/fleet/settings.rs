@@ -101,6 +101,8 @@ pub struct FleetSettings {
     pub start_timeout: Duration,
     /// Time from leaving the ring to removal, for a replica that does not become idle.
     pub drain_timeout: Duration,
+    /// Time within which a replica that joins comes to take all keys of its seat; 0 for at once.
+    pub slow_start: Duration,
     /// Maximum number of wanted replicas.
     pub max_replicas: usize,
     /// Number of standbys outside the ring; 0 with [`ReplicaSettings::Fixed`].

@@ -85,6 +85,7 @@ mod sent_proxy_header;
 mod server_name;
 mod session;
 mod settings;
+mod slow_start;
 mod stall_detector;
 mod tunnel;
 mod upgrade;

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 
 use super::upstream::Upstream;
 use crate::load::LoadView;
-use crate::ring::Seat;
+use crate::ring::{Key, Seat};
 use crate::roster::{ReplicaId, Roster};
 
 /// The roster and this worker's upstreams, in the order of its members.
@@ -118,6 +119,20 @@ impl RosterView {
         self.upstreams
             .iter()
             .any(|upstream| upstream.accepts_requests())
+    }
+
+    /// Returns the index of the first seat in ring order that is `up`.
+    pub(super) fn first_up(&self, key: Key, up: impl Fn(usize) -> bool) -> Option<usize> {
+        let mut first = None;
+        self.roster.ring.walk(key, &mut |seat| {
+            first = self.roster.position(seat).filter(|at| up(*at));
+            if first.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        first
     }
 
     /// Returns the upstream of this seat, if requests may use it.

@@ -1,7 +1,8 @@
 //! Choice of the seat that serves a key.
 //!
 //! The ring alone assigns a key's home. A seat that is down, suspect or slow is skipped in ring
-//! order, so only its own keys move, and they return to it later. The overflow of a full seat goes
+//! order, so only its own keys move, and they return to it later. So are keys that a seat in slow
+//! start does not take yet. The overflow of a full seat goes
 //! to the least loaded one: in ring order it would fill the next seat, and then the one after that.
 
 use std::ops::ControlFlow;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use super::access_record::RouteReason;
 use super::attempted::Attempted;
 use super::roster_view::RosterView;
+use super::slow_start;
 use super::upstream::Upstream;
 use crate::load::{GuardVerdict, LoadView};
 use crate::ring::{Key, Seat};
@@ -49,9 +51,9 @@ pub(super) fn choose(
     let up = |at: usize| untried(at) && !view.upstreams[at].errors.is_avoided(now);
     let home = view.roster.position(owner).filter(|at| untried(*at));
     let first = home.filter(|at| up(*at));
-    let first = first.or_else(|| first_up(view, key, up));
+    let first = first.or_else(|| view.first_up(key, up));
     // An ejected replica is better than none.
-    let Some(first) = first.or_else(|| first_up(view, key, untried)) else {
+    let Some(first) = first.or_else(|| view.first_up(key, untried)) else {
         let suspect = first_suspect(view, key, attempted);
         let reason = if suspect.is_some_and(|(seat, _)| seat == owner) {
             RouteReason::Home
@@ -61,18 +63,24 @@ pub(super) fn choose(
         let serve = |(_, upstream): (_, &Rc<Upstream>)| Choice::Serve(Rc::clone(upstream), reason);
         return suspect.map_or(Choice::Wait, serve);
     };
+    let joining = first;
+    let first = match view.roster.has_slow_starts {
+        true => slow_start::serving_seat(view, key, joining, now, up),
+        false => joining,
+    };
     let serve = |at: usize, away: RouteReason| {
         let reason = match home {
             Some(home) if home == at => RouteReason::Home,
-            // It is ejected.
-            Some(home) if !up(home) => RouteReason::Diverted,
+            // It is ejected, or in slow start.
+            Some(home) if !up(home) || first != joining => RouteReason::Diverted,
             Some(_) => away,
             None => RouteReason::FailedOver,
         };
         (Rc::clone(&view.upstreams[at]), reason)
     };
     let (upstream, reason) = if load.is_full(first) {
-        serve(load.least_loaded(up).unwrap_or(first), RouteReason::Spilled)
+        let least = load.least_loaded(|at| up(at) && slow_start::is_whole(view, at, now));
+        serve(least.unwrap_or(first), RouteReason::Spilled)
     } else {
         match load.verdict(first, now.into_std()) {
             GuardVerdict::Send => serve(first, RouteReason::Home),
@@ -85,8 +93,8 @@ pub(super) fn choose(
                     view.upstreams[first].mark_slow();
                 }
                 let quick = |at: usize| up(at) && !load.is_slow(at);
-                let other = first_up(view, key, |at| quick(at) && !load.is_full(at));
-                let other = other.or_else(|| first_up(view, key, quick));
+                let other = view.first_up(key, |at| quick(at) && !load.is_full(at));
+                let other = other.or_else(|| view.first_up(key, quick));
                 serve(other.unwrap_or(first), RouteReason::Diverted)
             }
         }
@@ -100,20 +108,6 @@ pub(super) fn home_if_down(view: &RosterView, key: Key) -> Option<&Rc<Upstream>>
     view.upstreams
         .get(at)
         .filter(|upstream| upstream.health.get() != Health::Up)
-}
-
-/// Returns the index of the first seat in ring order that is `up`.
-fn first_up(view: &RosterView, key: Key, up: impl Fn(usize) -> bool) -> Option<usize> {
-    let mut first = None;
-    view.roster.ring.walk(key, &mut |seat| {
-        first = view.roster.position(seat).filter(|at| up(*at));
-        if first.is_some() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    first
 }
 
 /// Returns the first seat in ring order that is neither down nor drained.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::ReplicaName;
+use crate::load::SlowStart;
 use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
 use crate::wire::stream_addr::StreamAddr;
@@ -48,6 +49,8 @@ pub struct Member {
     pub health: Health,
     /// `true` if it gets no new requests, by order. Requests in progress continue.
     pub drained: bool,
+    /// Its slow start, while it takes only a part of its keys.
+    pub slow_start: Option<SlowStart>,
     /// Counters of the workers about it.
     pub counters: Arc<ReplicaCounters>,
 }

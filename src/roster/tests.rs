@@ -38,6 +38,7 @@ fn members_are_found_with_gaps_between_seats() {
         addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
         health: Health::Up,
         drained: false,
+        slow_start: None,
         counters: Arc::new(ReplicaCounters::new(1)),
     };
     let roster = Roster::new(

@@ -17,7 +17,7 @@ pub struct SeatCounts {
     pub requests: u64,
     /// Requests of these whose home was at its bound.
     pub spilled: u64,
-    /// Requests of these whose home was slow or ejected.
+    /// Requests of these whose home was slow, ejected or in slow start.
     pub diverted: u64,
     /// Requests of these whose home was not up, or had failed them.
     pub failed_over: u64,

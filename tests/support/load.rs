@@ -147,7 +147,7 @@ impl Tally {
             let found = self.by_server.get(server).copied().unwrap_or(0) as f64 / total;
             let chance = 5.0 * (expected * (1.0 - expected) / total).sqrt();
             let tally = &self.by_server;
-            assert!((found - expected).abs() < chance, "{server}: {tally:?}");
+            assert!((found - expected).abs() <= chance, "{server}: {tally:?}");
         }
     }
 }

@@ -19,6 +19,7 @@ function nowServed(serves, home) {
     case "home": return "";
     case "bound": return ` Now ${other} serves the key; it is at its bound, and a part goes to the least loaded replica.`;
     case "guard": return ` A replica before it is slow, so ${other} serves the key now.`;
+    case "slow_start": return ` A replica before it is in slow start, so ${other} serves the key now.`;
     default: return ` It is ${home.health}, so ${other} serves the key now.`;
   }
 }

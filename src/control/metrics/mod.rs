@@ -114,7 +114,7 @@ fn states(families: &mut Families, context: &ControlContext) {
 
 fn requests(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
     let help = "Requests given to the replica in a seat, by how they came there: home (the ring names it), \
-                spilled (their home was at its bound), diverted (it was slow or ejected), failed_over (it was not up, or had \
+                spilled (their home was at its bound), diverted (it was slow, ejected or in slow start), failed_over (it was not up, or had \
                 failed them) or private (the client has authenticated its connection there by NTLM or Negotiate).";
     let ways = |counts: &SeatCounts| {
         [

@@ -191,6 +191,7 @@ fn a_long_name_keeps_the_columns_aligned() {
             addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
             health: Health::Up,
             drained: false,
+            slow_start: None,
             counters: Arc::new(ReplicaCounters::new(1)),
         };
         let roster = Roster::new(7, ring, LoadBound::OFF, true, vec![member]);

@@ -150,6 +150,7 @@ pub(super) fn three_seats() -> Observer {
         addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
         health,
         drained: false,
+        slow_start: None,
         counters: Arc::new(ReplicaCounters::new(1)),
     };
     let members = vec![member(1, Health::Up), member(2, Health::Suspect)];

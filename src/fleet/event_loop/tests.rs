@@ -47,6 +47,7 @@ fn fleet_loop() -> (FleetLoop, Subscriber) {
         }),
         start_timeout: long,
         drain_timeout: long,
+        slow_start: Duration::ZERO,
         max_replicas: 1,
         standbys: 0,
         names: crate::fleet::NamePattern::default(),

@@ -34,6 +34,9 @@ pub(super) fn set_drained(
         return Ok(());
     }
     holder.drained = drained;
+    if let Some(record) = state.seats.get_mut(seat).filter(|_| !drained) {
+        record.joined_at = Some(state.now);
+    }
     state.effects.publish();
     let kind = if drained {
         EventKind::Drained

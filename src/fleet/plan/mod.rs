@@ -166,6 +166,7 @@ impl Plan {
                 addr: holder.addr,
                 health: holder.health,
                 drained: holder.drained,
+                slow_start: record.slow_start(state.policy.slow_start, state.now),
                 iterative: replica.is_some_and(|replica| replica.iterative),
             })
         };

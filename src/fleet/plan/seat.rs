@@ -4,12 +4,13 @@
 //! says which replica served there last.
 
 use std::mem;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::backend::Backend;
 use super::backoff::Backoff;
 use super::seat_history::SeatHistory;
 use crate::fleet::version::Version;
+use crate::load::SlowStart;
 use crate::ring::Seat;
 use crate::roster::{Health, ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -47,6 +48,9 @@ pub(super) struct SeatRecord {
     pub(super) down_since: Option<Instant>,
     /// Time since which its holder is up.
     pub(super) up_since: Option<Instant>,
+    /// Time at which its holder last began to get requests; `None` for a first replica, which
+    /// joins together with others.
+    pub(super) joined_at: Option<Instant>,
     /// Time since which its holder is up and was never suspect.
     pub(super) steady_since: Option<Instant>,
     /// `true` if an order to the former balancer drained its first holder.
@@ -78,6 +82,7 @@ impl SeatRecord {
             backoff: Backoff::default(),
             down_since: None,
             up_since: None,
+            joined_at: None,
             steady_since: None,
             begins_drained: false,
             inherited: false,
@@ -131,6 +136,11 @@ impl SeatRecord {
         self.holder.replace(holder)
     }
 
+    /// Returns the slow start of its holder over `time`, unless that is over.
+    pub(super) fn slow_start(&self, time: Duration, now: Instant) -> Option<SlowStart> {
+        SlowStart::new(self.joined_at?, time, now)
+    }
+
     /// Records the death of its holder.
     pub(super) fn holder_died(&mut self, now: Instant) {
         let up_for = self.up_since.take().map(|up| now - up);
@@ -142,6 +152,7 @@ impl SeatRecord {
     /// Records that its holder answers, for the first time or again.
     pub(super) fn holder_answers(&mut self, now: Instant) {
         self.up_since = Some(now);
+        self.joined_at = Some(now).filter(|_| !self.awaits_first_answer);
         self.steady_since = Some(now);
         self.down_since = None;
         self.backoff.allow_now();

@@ -11,7 +11,7 @@ use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::{ReplicaEvent, SettingChange};
 use crate::fleet::rollout_event::RolloutEvent;
 use crate::fleet::version::Version;
-use crate::load::LoadBound;
+use crate::load::{LoadBound, SlowStart};
 use crate::orders::{BackendAddr, BackendSeat, Order, OrderResult, VersionRequest};
 use crate::ring::{Ring, Seat, Spec, Weight};
 use crate::roster::{Evidence, Health, ReplicaAddr, ReplicaId, ReplicaName};
@@ -37,6 +37,8 @@ pub(in crate::fleet) struct Policy {
     pub(in crate::fleet) start_timeout: Duration,
     /// Time from leaving the ring to removal, for a replica that does not become idle.
     pub(in crate::fleet) drain_timeout: Duration,
+    /// Time within which a replica that joins comes to take all keys of its seat; 0 for at once.
+    pub(in crate::fleet) slow_start: Duration,
     /// Largest number of replicas that an order may ask for.
     pub(in crate::fleet) max_replicas: usize,
     /// `true` if holders of seats and standbys are left running at shutdown.
@@ -232,6 +234,8 @@ pub(in crate::fleet) struct MemberDraft {
     pub(in crate::fleet) health: Health,
     /// `true` if an order keeps new requests from it.
     pub(in crate::fleet) drained: bool,
+    /// Its slow start, unless that is over.
+    pub(in crate::fleet) slow_start: Option<SlowStart>,
     /// `true` if it serves one connection at a time, so that workers keep none open.
     pub(in crate::fleet) iterative: bool,
 }

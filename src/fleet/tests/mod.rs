@@ -73,6 +73,7 @@ fn settings(replicas: ReplicaSettings) -> FleetSettings {
         names: super::NamePattern::default(),
         seats: None,
         taken_over_from: None,
+        slow_start: Duration::ZERO,
         max_replicas: 256,
         workers: 1,
         counters: CounterRegistry::default(),

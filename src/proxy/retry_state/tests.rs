@@ -27,6 +27,7 @@ fn chosen(id: u64, health: Health) -> InFlight {
         addr: ReplicaAddr(([127, 0, 0, 1], 9).into()),
         health,
         drained: false,
+        slow_start: None,
         counters: Arc::new(ReplicaCounters::new(1)),
     };
     let upstream = Rc::new(Upstream::new(&member, 0, &Rc::default()));

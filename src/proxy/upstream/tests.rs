@@ -17,6 +17,7 @@ async fn upstream() -> (Upstream, TcpListener) {
         addr: ReplicaAddr(listener.local_addr().unwrap().into()),
         health: Health::Up,
         drained: false,
+        slow_start: None,
         counters: Arc::new(ReplicaCounters::new(1)),
     };
     (Upstream::new(&member, 0, &Rc::default()), listener)

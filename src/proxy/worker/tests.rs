@@ -60,6 +60,7 @@ impl Worker {
             addr: ReplicaAddr((*addr).into()),
             health: Health::Up,
             drained: false,
+            slow_start: None,
             counters: Arc::new(ReplicaCounters::new(1)),
         };
         let members: Vec<Member> = addrs.iter().zip(1..).map(member).collect();

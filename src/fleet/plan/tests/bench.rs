@@ -91,6 +91,7 @@ pub(super) fn policy(keeper: Management) -> Policy {
         interval: 250 * MS,
         start_timeout: 10 * SEC,
         drain_timeout: 10 * SEC,
+        slow_start: Duration::ZERO,
         max_replicas: 256,
         keep: false,
         standbys: 0,

@@ -15,6 +15,7 @@ mod replace;
 mod ring_settings;
 mod rollout;
 mod silence;
+mod slow_start;
 mod standbys;
 mod start;
 mod verdicts;

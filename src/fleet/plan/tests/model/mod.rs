@@ -103,6 +103,7 @@ impl Model {
             interval: 250 * MS,
             start_timeout: 1_000 * MS,
             drain_timeout: 1_000 * MS,
+            slow_start: Duration::from_secs(1),
             max_replicas: 12,
             keep: false,
             standbys,
