@@ -113,7 +113,7 @@ fn fleet_replicas(config: &Config) -> anyhow::Result<fleet::ReplicaSettings> {
             }
             let flags = BackendSeat::in_first_seats(&fixed.backends);
             let backends = match &fixed.state {
-                Some(path) => saved_backends(path, &flags, &own_ports)?,
+                Some(path) => saved_backends(path, &flags, &own_ports, config.max_replicas)?,
                 None => flags.clone(),
             };
             fleet::ReplicaSettings::Fixed(fleet::FixedSettings {
@@ -139,17 +139,22 @@ pub(crate) fn own_ports(listen: ListenOn, control: ListenOn) -> fleet::OwnPorts 
 /// Returns the backends of the state file, or those of the flags without one.
 ///
 /// # Errors
-/// The file cannot be read, is malformed, or has a backend at a port of ours, whose requests would
-/// go round for ever.
+/// The file cannot be read, is malformed, has too many backends, or has one at a port of ours,
+/// whose requests would go round for ever.
 fn saved_backends(
     path: &Path,
     flags: &[BackendSeat],
     own_ports: &fleet::OwnPorts,
+    max: usize,
 ) -> anyhow::Result<Vec<BackendSeat>> {
     let saved = fleet::read_state_file(path).map_err(|err| anyhow!("--state {err}"))?;
     let Some(saved) = saved else {
         return Ok(flags.to_vec());
     };
+    if saved.len() > max {
+        let (path, count) = (path.display(), saved.len());
+        bail!("--state {path}: {count} backends are more than --max-replicas {max}");
+    }
     for BackendSeat { name, addr, .. } in &saved {
         if let Some(port) = own_ports.reached_by_backend(addr) {
             bail!(

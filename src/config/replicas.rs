@@ -90,7 +90,7 @@ pub struct ReplicaArgs {
         long,
         env = "RINGMASTER_MAX_REPLICAS",
         default_value_t = 256,
-        help = "Largest number of replicas that /add may lead to"
+        help = "Largest number of replicas: at the start, with --backend and --state too, and after /add"
     )]
     pub max_replicas: usize,
     #[arg(
@@ -200,7 +200,16 @@ impl ReplicaArgs {
                 let containers = self.containers.check(replicas, env, command, stop_timeout);
                 containers.map(ReplicaSource::Docker)
             }
-            EngineKind::Fixed => self.fixed.check().map(ReplicaSource::Fixed),
+            EngineKind::Fixed => {
+                let fixed = self.fixed.check()?;
+                let (count, max) = (fixed.backends.len(), self.max_replicas);
+                match count > max {
+                    true => Err(format!(
+                        "--backend is given {count} times, more than --max-replicas {max}"
+                    )),
+                    false => Ok(ReplicaSource::Fixed(fixed)),
+                }
+            }
         }
     }
 }

@@ -124,6 +124,8 @@ fn a_weight_belongs_to_the_backend_before_it() {
     let both = ["a=x:1 1", "b=y:2 1"];
     assert_eq!(weights(&["--backend", "a=x:1,b=y:2"]), both);
     assert_eq!(weights(&["--backend", "a=x:1", "--backend", "b=y:2"]), both);
+    let most = ["--backend", "a=x:1,b=y:2", "--max-replicas", "2"];
+    assert_eq!(weights(&most), both);
     let first = ["a=x:1 2", "b=y:2 1"];
     assert_eq!(weights(&["--backend", "a=x:1,weight=2,b=y:2"]), first);
     let each = [
@@ -150,6 +152,10 @@ fn flags_that_do_not_go_together_are_refused() {
             "goes with --engine fixed",
         ),
         (&["--backend", "a=b:1", "--backend", "a=c:1"], "given twice"),
+        (
+            &["--backend", "a=b:1,c=d:1", "--max-replicas", "1"],
+            "--backend is given 2 times, more than --max-replicas 1",
+        ),
         (&["--backend", "a=b"], "not HOST:PORT"),
         (&["--backend", "a"], "not NAME=ADDR"),
         (&["--backend", "a b=c:1"], "not a legal replica name"),

@@ -82,6 +82,23 @@ fn a_state_file_that_cannot_be_written_is_the_error_of_the_order() {
 }
 
 #[test]
+fn a_state_file_has_at_most_as_many_backends_as_replicas_may_be() {
+    let file = fresh_path("state");
+    let line = |n| format!("{{\"seat\":{n},\"name\":\"s{n}\",\"address\":\"127.0.0.1:{n}\"}}");
+    let lines = [line(1), line(2), line(3)].join(",\n");
+    std::fs::write(&file, format!("{{\"backends\": [\n{lines}\n]}}")).expect("a file");
+    let state = format!("--state={}", file.display());
+    for (most, code) in [("3", 0), ("2", 2)] {
+        let output = run_to_end(&["check", &state, "--max-replicas", most]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{errors}");
+        let sentence = "3 backends are more than --max-replicas 2";
+        assert_eq!(errors.contains(sentence), code == 2, "{errors}");
+    }
+    std::fs::remove_file(&file).expect("the file");
+}
+
+#[test]
 fn a_state_file_of_no_use_is_an_error_at_the_start() {
     let own = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let own = own.local_addr().expect("an address");
