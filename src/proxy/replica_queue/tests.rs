@@ -27,6 +27,7 @@ fn upstream() -> Upstream {
         addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
         health: Health::Up,
         drained: false,
+        slow_start: None,
         counters: Arc::new(ReplicaCounters::new(1)),
     };
     Upstream::new(&member, 0, &Rc::default())
