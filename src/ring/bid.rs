@@ -32,7 +32,7 @@ pub(super) struct Bid {
     weight: Weight,
     /// Uniformly distributed hash of the key and the seat.
     score: u64,
-    seat: Seat,
+    pub(super) seat: Seat,
 }
 
 impl Bid {

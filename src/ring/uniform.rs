@@ -127,16 +127,29 @@ impl Layout {
             Some(_) => &self.stronger,
             None => &self.all,
         };
-        let candidates = kept.iter().chain(others);
-        let owner = match self.is_weighted {
-            true => candidates.max_by_key(|seat| seat.bid(hash)),
-            false => candidates.max_by_key(|seat| (score(hash, seat.hash), seat.number)),
-        };
-        owner.map_or(0, |owner| owner.number)
+        match self.is_weighted {
+            true => {
+                let bids = kept.iter().chain(others).map(|seat| seat.bid(hash));
+                bids.max().map_or(0, |bid| number(bid.seat))
+            }
+            false => {
+                let mut highest = kept.map_or((0, 0), |seat| seat.rank(hash));
+                // A loop: this runs for each bucket, and as an iterator it is slower.
+                for seat in others {
+                    highest = highest.max(seat.rank(hash));
+                }
+                highest.1
+            }
+        }
     }
 }
 
 impl Candidate {
+    /// Returns the rank for the bucket of this hash among seats of equal weights, and the seat.
+    fn rank(&self, bucket: u64) -> (u64, u16) {
+        (score(bucket, self.hash), self.number)
+    }
+
     /// Returns the bid for the bucket of this hash.
     fn bid(&self, bucket: u64) -> Bid {
         let seat = Seat(u32::from(self.number));
