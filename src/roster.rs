@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 
 use crate::load::LoadBound;
-use crate::ring::{Ring, Seat};
+use crate::ring::{Ring, RingHash, Seat};
 
 /// The snapshot. A ring seat without a member belongs to a replica that has not started yet.
 #[derive(Clone, Debug)]
@@ -65,6 +65,12 @@ impl Roster {
     pub fn ring_or_bound_differs(&self, other: &Self) -> bool {
         !std::ptr::addr_eq(Arc::as_ptr(&self.ring), Arc::as_ptr(&other.ring))
             || self.bound != other.bound
+    }
+
+    /// Returns the hash of the ring and the bound.
+    #[must_use]
+    pub fn ring_hash(&self) -> RingHash {
+        RingHash::new(&*self.ring, self.bound.limit().unwrap_or(0.0))
     }
 
     /// Returns the member in `seat`.

@@ -72,8 +72,11 @@ fn ring_report(roster: &Roster, arcs: Option<u32>) -> Report {
     lines.push(format!("max/mean {}", ratio(&shares)));
     lines.push(format!("bound {}", roster.bound));
     lines.push(format!("home {:.3}", shares.home(roster.bound.limit())));
+    let hash = roster.ring_hash().to_string();
+    lines.push(format!("hash {hash}"));
     let mut message = summary(&roster.ring, roster.bound, &shares);
     message["seats"] = seats.into();
+    message["hash"] = hash.into();
     message["sampled_keys"] = shares.sample.into();
     if let Some(arcs) = arcs {
         let arcs = ArcOwners::new(&*roster.ring, &shares, arcs);

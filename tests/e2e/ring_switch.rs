@@ -144,3 +144,63 @@ fn a_ring_of_ones_own_is_given_at_the_start_or_refused_there() {
     let errors = String::from_utf8_lossy(&end.stderr).into_owned();
     assert!(errors.contains("h divides by zero at i=0"), "{errors}");
 }
+
+/// Returns the hash that `ring` shows, after a check that all other places show the same.
+#[track_caller]
+fn ring_hash(program: &Ringmaster) -> String {
+    let ring = program.command("ring");
+    let hash = ring.lines().find_map(|line| line.strip_prefix("hash "));
+    let hash = hash.expect("a hash").to_owned();
+    let message = |command: &str| {
+        let answer: Value = serde_json::from_str(&program.command(command)).expect("JSON");
+        answer["message"].clone()
+    };
+    assert_eq!(message("ring json")["hash"], hash);
+    assert_eq!(message("stats json")["ring_hash"], hash);
+    let stats = program.command("stats");
+    assert!(stats.contains(&format!("\nring-hash {hash}")), "{stats}");
+    let metrics = program.metrics();
+    let metric = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("ringmaster_ring_hash "));
+    let upper = u64::from_str_radix(&hash, 16).expect("16 digits") >> 16;
+    assert_eq!(metric, Some(&*upper.to_string()));
+    hash
+}
+
+#[test]
+fn balancers_that_route_alike_have_the_same_hash() {
+    let backends = "--backend=a=127.0.0.1:1,b=127.0.0.1:2";
+    let start = |more: &[&str]| {
+        let args = [&[backends, "--heartbeat-interval=0s"], more].concat();
+        Ringmaster::start(&args)
+    };
+    let (one, other) = (start(&[]), start(&["--workers", "1"]));
+    let first = ring_hash(&one);
+    assert_eq!(ring_hash(&other), first);
+    let mut seen = vec![first.clone()];
+    for change in [
+        "weight b 2",
+        "bound 1.25",
+        "ring set maglev",
+        "add c 127.0.0.1:3",
+    ] {
+        one.command(change);
+        let hash = ring_hash(&one);
+        assert!(!seen.contains(&hash), "{change}");
+        other.command(change);
+        assert_eq!(ring_hash(&other), hash, "{change}");
+        seen.push(hash);
+    }
+    // The way does not matter, nor does health.
+    for change in [
+        "rm c",
+        "ring set uniform",
+        "bound 0",
+        "weight b 1",
+        "drain a",
+    ] {
+        one.command(change);
+    }
+    assert_eq!(ring_hash(&one), first);
+}

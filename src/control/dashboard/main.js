@@ -28,12 +28,11 @@ let drawnSeats = "";
 let lastAnswer = null;
 let isLost = false;
 
-/** Everything that the picture of the ring depends on. */
-const outline = (stats) => JSON.stringify([stats.ring, stats.bound, stats.seats.map(({ seat }) => seat)]);
 
 async function update() {
   const [stats, replicas, history] = await Promise.all([get("/stats"), get("/replicas").catch(ignoreNotFound), get("/history")]);
-  const outlined = outline(stats);
+  // The picture of the ring depends on nothing else.
+  const outlined = stats.ring_hash;
   if (outlined !== drawnOutline) {
     ring = await get(`/ring?points=${ARCS}`);
     if (drawnOutline) discardPreview("The ring has changed since; preview it again.");
@@ -91,6 +90,7 @@ function showSummary(stats) {
   showList(byId("summary"), [
     ["Ring", stats.ring],
     ["Bound", stats.bound ? String(stats.bound) : "none"],
+    ["Hash", stats.ring_hash],
     ["Engine", `${stats.engine}${stats.engine_up ? "" : ", does not answer"}`],
     ["Workers", String(stats.workers)],
     ["Up for", span(stats.uptime_s)],

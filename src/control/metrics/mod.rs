@@ -110,6 +110,9 @@ fn states(families: &mut Families, context: &ControlContext) {
     let help =
         "Weight of each seat on the ring: its shares of the keys, compared with a seat of 1.";
     families.gauge("replica_weight", help, weights.collect::<Vec<_>>());
+    let help = "Upper 48 bits of the hash of the ring, the bound and the weights of the seats; equal for balancers \
+                that assign keys in the same way.";
+    families.gauge("ring_hash", help, unlabelled(roster.ring_hash().as_f64()));
 }
 
 fn requests(families: &mut Families, seats: &[(Seat, SeatCounts)]) {

@@ -11,6 +11,7 @@ use crate::stats::{PortCounts, Rates, SeatCounts, TICK, TimelinePoint};
 /// ```json
 /// {"version": "0.2.0", "uptime_s": 93.214, "window_s": 4.6, "workers": 2,
 ///  "engine": "process", "engine_up": true, "ring": "uniform", "bound": 1.03,
+///  "ring_hash": "21fba7d6d3c1b0b6",
 ///  "wanted": 3, "N": 3, "up": 3, "standby": 0,
 ///  "seats": [
 ///   {"seat": 1, "name": "S1", "address": "127.0.0.1:40001", "state": "up",
@@ -48,7 +49,7 @@ use crate::stats::{PortCounts, Rates, SeatCounts, TICK, TimelinePoint};
 /// malformed requests. `own_replies` includes them, and errors and admin replies of the balancer.
 /// `retries_denied` are requests that were not retried because of the retry budget. `evicted` are
 /// clients that were closed for new ones, at the limit of connections. A `bound` of 0 is no
-/// bound.
+/// bound. Balancers with an equal `ring_hash` have the same ring, bound and weights.
 pub(super) fn render(report: &StatsReport<'_>) -> Value {
     let (all, recent) = &report.all;
     let mut totals = counts_json(all, recent, recent);
@@ -72,6 +73,7 @@ pub(super) fn render(report: &StatsReport<'_>) -> Value {
         "engine_up": report.stats.now.fleet.engine_up,
         "ring": report.roster.ring.spec().to_string(),
         "bound": report.roster.bound.limit().unwrap_or(0.0),
+        "ring_hash": report.roster.ring_hash().to_string(),
         "wanted": report.fleet.wanted,
         "N": report.fleet.answered,
         "up": report.fleet.up,

@@ -78,6 +78,7 @@ pub(super) fn render(report: &StatsReport<'_>) -> Vec<String> {
     table(&mut lines, "way", &ROUTE_COLUMNS, &rows, route_cells);
     queue(&mut lines, &report.all.0);
     port(&mut lines, &report.stats.now.port);
+    lines.push(format!("ring-hash {}", report.roster.ring_hash()));
     lines
 }
 

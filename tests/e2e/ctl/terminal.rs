@@ -75,7 +75,7 @@ fn watch_redraws_in_place_on_a_terminal_and_ctrl_c_leaves_the_last_answer() {
     let head = "load seat replica      state     request";
     assert_eq!(first[2], format!("\u{1b}[K{}>\n", &head[..39]));
     assert!(
-        first[7].starts_with("\u{1b}[K9 more lines need"),
+        first[7].starts_with("\u{1b}[K10 more lines need"),
         "{first:?}"
     );
     for _ in 0..2 {
@@ -112,11 +112,11 @@ fn watch_prints_answers_one_below_the_other_into_a_pipe() {
         .spawn()
         .expect("the binary");
     let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-    let lines: Vec<String> = lines.take(34).map(|line| line.expect("a line")).collect();
+    let lines: Vec<String> = lines.take(36).map(|line| line.expect("a line")).collect();
     child.kill().expect("a signal");
     child.wait().expect("its end");
     let first = "N 1 wanted 1 up 1 standby 0";
-    assert_eq!([&lines[0], &lines[16], &lines[17]], [first, "", first]);
+    assert_eq!([&lines[0], &lines[17], &lines[18]], [first, "", first]);
     assert!(
         lines.iter().all(|line| !line.contains('\u{1b}')),
         "{lines:?}"
