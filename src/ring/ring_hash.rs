@@ -10,8 +10,8 @@ use super::Ring;
 /// weights. Two balancers with the same hash send a key to the same seat, as far as the seat's
 /// replica is up at both.
 ///
-/// It is xxh3-64 (seed 0) of one line for the ring, one for the bound, and one for each seat in
-/// ascending order with its weight, each with a line feed: `uniform`, `bound 0`, `1 1`, `2 1` …
+/// It is xxh3-64 (seed 0) of lines with a line feed each: the ring, the bound, and each seat in
+/// ascending order with its weight. For two seats these are `uniform`, `bound 0`, `1 1`, `2 1`.
 /// Other words for the same ring, such as its own formula for `classic`, have another hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingHash(u64);
