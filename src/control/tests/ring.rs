@@ -11,6 +11,7 @@ seat 3   -             11.72 %
 max/mean 2.508
 bound 0
 home 1.000
+hash 5d5a4663a69afe99
 
 ";
 
