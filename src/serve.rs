@@ -194,7 +194,15 @@ impl Parts {
 fn commit_takeover(taken: Option<Handoff>, fleet: &Fleet, files: &mut [SocketFile]) {
     let Some(taken) = taken else { return };
     taken.commit();
-    files.iter_mut().for_each(SocketFile::claim);
+    for file in files {
+        if let Err(err) = file.claim() {
+            let path = file.path();
+            tracing::warn!(
+                "unix:{} keeps its mode and owner: {err}",
+                path.as_path().display()
+            );
+        }
+    }
     fleet.set_ownership(Ownership::Owned);
     // It was active from the start, see `Fleet::set_handover`.
     fleet.set_handover(false);

@@ -156,7 +156,10 @@ fn json_line(record: &AccessRecord, out: &mut String) {
         line["query"] = String::from_utf8_lossy(query).into();
     }
     if let Some(id) = &record.fields.unique_id {
-        line["unique_id"] = String::from_utf8_lossy(id).into();
+        // Escaped as in text, because each byte of it counts.
+        let mut escaped = String::new();
+        escape(id, &mut escaped);
+        line["unique_id"] = escaped.into();
     }
     for c in line.to_string().chars() {
         match c {
@@ -317,6 +320,20 @@ mod tests {
              from_client=80 to_client=170 first_byte_ms=- total_ms=0.530 retries=1 \
              id=\"\" host=\"\" user_agent=\"\" traceparent=\"\" replica=- ended=client"
         );
+    }
+
+    #[test]
+    fn each_byte_of_an_id_of_the_connection_is_in_the_line() {
+        let mut with_id = record();
+        with_id.fields.unique_id = Some(b"7\xff\xfe\"\n".to_vec());
+        let id = r"7\xff\xfe\x22\x0a";
+        let text = line(&with_id, AccessLogFormat::Text);
+        assert!(
+            text.contains(&format!(" unique_id=\"{id}\" replica=S2")),
+            "{text}"
+        );
+        let json: Value = serde_json::from_str(&line(&with_id, AccessLogFormat::Json)).unwrap();
+        assert_eq!(json["unique_id"], id);
     }
 
     #[test]

@@ -133,6 +133,8 @@ mod tests {
             ("unix:/a,mode=", "no mode"),
             ("unix:/a,mode=1,mode=1", "second"),
             ("unix:/a,owner=no-such-user", "no user"),
+            ("unix:/a,owner=4294967295", "no user"),
+            ("unix:/a,owner=0:4294967295", "no group"),
             ("unix:/a,owner=root:no-such-group", "no group"),
             ("unix:/a,", "neither"),
             ("unix:/a,b=c", "neither"),

@@ -238,6 +238,9 @@ impl ServeArgs {
                 "--listen {listen} and --control {control} are one port; give them two"
             ));
         }
+        if self.accept_proxy.contains(&proxy::ProxySource::Unix) && listen.unix.is_none() {
+            return Err("--accept-proxy unix needs --listen unix:PATH".to_owned());
+        }
         if self.takeover && control.tcp.is_some_and(|tcp| tcp.port() == 0) {
             return Err("--takeover needs the port of the one that serves (--control)".to_owned());
         }

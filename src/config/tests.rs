@@ -279,6 +279,10 @@ fn flags_that_do_not_go_together_are_refused() {
             "--queue needs --max-in-flight-per-replica",
         ),
         (
+            &["--accept-proxy", "unix"],
+            "--accept-proxy unix needs --listen unix:PATH",
+        ),
+        (
             &["--queue-timeout", "1s"],
             "--queue-timeout needs --max-in-flight-per-replica",
         ),

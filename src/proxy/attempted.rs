@@ -62,6 +62,8 @@ pub(super) struct Attempted {
     /// another replica has taken over.
     failed_first: Option<Rc<Upstream>>,
     saved: bool,
+    /// Rest of the time in queues; `None` before the first one.
+    pub(super) queue_time: Option<Duration>,
 }
 
 impl Attempted {

@@ -149,8 +149,6 @@ struct Waits<'w> {
     attempted: &'w mut Attempted,
     /// Time at which the wait for a seat ends, once it has begun.
     seat_end: Option<Instant>,
-    /// Time at which the wait in queues ends, once it has begun.
-    queue_end: Option<Instant>,
     /// Permit for the replica in whose queue the request has waited.
     admitted: Option<InFlightPermit>,
 }
@@ -165,7 +163,6 @@ async fn wait(
         worker,
         attempted,
         seat_end: None,
-        queue_end: None,
         admitted: None,
     };
     loop {
@@ -224,10 +221,11 @@ impl Waits<'_> {
         let (Some(limits), Some(limit)) = (limits, &upstream.limit) else {
             return Ok(());
         };
-        let until = self.queue_end;
-        let until = until.unwrap_or_else(|| Instant::now() + limits.rule.queue_timeout);
-        self.queue_end = Some(until);
-        match replica_queue::wait(&upstream, limit, until).await {
+        let (begun, left) = (Instant::now(), self.attempted.queue_time);
+        let left = left.unwrap_or(limits.rule.queue_timeout);
+        let queued = replica_queue::wait(&upstream, limit, begun + left).await;
+        self.attempted.queue_time = Some(left.saturating_sub(begun.elapsed()));
+        match queued {
             Queued::Admitted(permit) => self.admitted = Some(permit),
             Queued::Moved => {}
             Queued::Full => return Err(NoReplica::QueueFull(Rc::clone(&upstream))),
@@ -253,4 +251,41 @@ async fn hold(upstream: &Upstream, due: Instant) {
 fn is_up(view: &RosterView, id: ReplicaId) -> bool {
     let mut upstreams = view.upstreams.iter();
     upstreams.any(|upstream| upstream.id == id && upstream.accepts_requests())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::{InFlightLimits, InFlightRule};
+
+    #[tokio::test(start_paused = true)]
+    async fn the_times_in_all_queues_of_a_request_have_one_limit() {
+        let rule = InFlightRule {
+            max: 1,
+            queue: 1,
+            queue_timeout: Duration::from_secs(1),
+        };
+        let worker = Worker::with_settings(&[([127, 0, 0, 1], 1).into()], |settings| {
+            settings.in_flight = Some(InFlightLimits::new(rule));
+        });
+        let key = Key(7);
+        let (mut other, mut own) = (Attempted::default(), Attempted::default());
+        let first = select(&worker, key, &mut other, Instant::now()).await;
+        let frees = async {
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            drop(first);
+        };
+        let now = Instant::now();
+        let (second, ()) = tokio::join!(select(&worker, key, &mut own, now), frees);
+        // The request is with the replica for long, and then a retry finds another one there.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        drop(second);
+        let third = select(&worker, key, &mut other, Instant::now()).await;
+        let begun = Instant::now();
+        let retry = select(&worker, key, &mut own, begun).await;
+        assert!(matches!(retry, Err(NoReplica::QueueTimeout(_))));
+        let waited = begun.elapsed().as_millis();
+        assert!((400..410).contains(&waited), "{waited} ms");
+        drop(third);
+    }
 }

@@ -13,31 +13,34 @@ pub(super) fn of(worker: &Worker, client: &mut Client) -> Vec<u8> {
     let Some(form) = worker.settings.send_proxy else {
         return Vec::new();
     };
-    let PeerAddr::Tcp(addr) = client.addr else {
-        return form.local_header().to_vec();
-    };
-    let named = client.named();
-    let named_server = named.and_then(|named| named.server);
-    // A Unix socket has no address that the header could have.
-    let server = named_server.or_else(|| client.stream.local_addr().ok());
-    let server = server.unwrap_or_else(|| unspecified(addr));
-    if !form.has_unique_id() {
-        return form.header(addr, server, b"");
-    }
-    let id = match named {
-        Some(named) if !named.unique_id.is_empty() => named.unique_id.clone(),
-        _ => {
-            let random = &mut worker.random.borrow_mut();
-            GeneratedId::draw(RequestIdKind::Uuid, random)
-                .as_bytes()
-                .to_vec()
+    let id = form.has_unique_id().then(|| unique_id(worker, client));
+    let id_bytes = id.as_deref().unwrap_or_default();
+    let header = match client.addr {
+        PeerAddr::Tcp(addr) => {
+            let named_server = client.named().and_then(|named| named.server);
+            // A Unix socket has no address that the header could have.
+            let server = named_server.or_else(|| client.stream.local_addr().ok());
+            let server = server.unwrap_or_else(|| unspecified(addr));
+            form.header(addr, server, id_bytes)
         }
+        PeerAddr::Unix => form.unnamed_header(id_bytes),
     };
-    let header = form.header(addr, server, &id);
-    if let Some(record) = &mut client.record {
+    if let (Some(record), Some(id)) = (&mut client.record, id) {
         record.set_unique_id(id);
     }
     header
+}
+
+/// Returns the ID that a proxy has given to the connection, otherwise a new one.
+fn unique_id(worker: &Worker, client: &Client) -> Vec<u8> {
+    match client.named() {
+        Some(named) if !named.unique_id.is_empty() => named.unique_id.clone(),
+        _ => {
+            let random = &mut worker.random.borrow_mut();
+            let id = GeneratedId::draw(RequestIdKind::Uuid, random);
+            id.as_bytes().to_vec()
+        }
+    }
 }
 
 /// Returns the address of the same family that stands for none.

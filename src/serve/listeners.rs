@@ -14,7 +14,7 @@ use crate::config::{Config, ListenOn};
 use crate::startup;
 use crate::takeover::{self, Handoff, PassedSockets, SocketKinds};
 use crate::wire::listener::ListeningSockets;
-use crate::wire::unix_listener::SocketFile;
+use crate::wire::unix_listener::{FileIdentity, SocketFile};
 
 /// Number of the socket for the data port among those of socket activation (sd_listen_fds(3)).
 const DATA_SOCKET: usize = 0;
@@ -85,10 +85,15 @@ impl Listeners {
         };
         let unix = taken.data_unix.take();
         let handoff = Some(taken.handoff.try_clone()?);
-        let on = [config.listen.unix, config.control.unix]
-            .into_iter()
-            .flatten();
-        let files = on.map(|unix| SocketFile::inherited(unix.path)).collect();
+        let on = [
+            (config.listen.unix, DATA_MODE),
+            (config.control.unix, CONTROL_MODE),
+        ];
+        let files = on.into_iter().zip(taken.files);
+        let files = files.filter_map(|((unix, mode), identity)| {
+            Some(SocketFile::inherited(unix?, mode, identity))
+        });
+        let files = files.collect();
         Self::new(config, tcp, unix, control, handoff, files)
     }
 
@@ -164,6 +169,13 @@ impl Listeners {
         })
     }
 
+    /// Returns the file of a port's Unix socket.
+    fn file_of(&self, port: ListenOn) -> Option<FileIdentity> {
+        let path = port.unix?.path;
+        let file = self.files.iter().find(|file| file.path() == path);
+        file.and_then(SocketFile::identity)
+    }
+
     pub(super) fn addresses(&self) -> startup::Addresses {
         self.addresses
     }
@@ -180,6 +192,8 @@ impl Listeners {
                 data_unix: unix.is_some(),
                 control_tcp: self.control.tcp.is_some(),
                 control_unix: self.control.unix.is_some(),
+                data_file: self.file_of(self.addresses.listen),
+                control_file: self.file_of(self.addresses.control),
             },
         })
     }

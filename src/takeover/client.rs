@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::protocol::{FleetState, GO, InstanceInfo, LATE, MAX_LINE, YIELD};
 use crate::config::ListenOn;
 use crate::wire::listener::ListeningSockets;
+use crate::wire::unix_listener::FileIdentity;
 use crate::wire::{fd_passing, socket_owner};
 
 /// Time limit for a place in the accept queue of the old process.
@@ -38,6 +39,8 @@ pub(crate) struct Handoff {
     pub(crate) data_unix: Option<TcpListener>,
     /// Listeners of the control port.
     pub(crate) control: ListeningSockets,
+    /// Files of the Unix sockets of the data port and the control port.
+    pub(crate) files: [Option<FileIdentity>; 2],
     /// Unix socket that the next successor will connect to.
     pub(crate) handoff: UnixListener,
 }
@@ -101,6 +104,7 @@ fn receive(stream: UnixStream) -> anyhow::Result<Handoff> {
         data: sockets.into_iter().map(TcpListener::from).collect(),
         data_unix,
         control: ListeningSockets { tcp, unix },
+        files: [kinds.data_file, kinds.control_file],
         handoff: handoff.into(),
     })
 }

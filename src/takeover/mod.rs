@@ -30,6 +30,11 @@ pub(crate) use server::{HandoffRequest, HandoffServer, PassedSockets, listen};
 use crate::config::ListenOn;
 use crate::wire::stream_addr::StreamAddr;
 
+/// Beginning of the name of a balancer's Unix socket.
+const NAME_PREFIX: &str = "ringmaster-takeover-";
+/// Longest path of a control socket after it, in bytes. A name has 107 (unix(7), `sun_path`).
+const MAX_CONTROL_PATH: usize = 107 - NAME_PREFIX.len();
+
 /// Returns the name of the Unix socket of the balancer with this control port.
 fn socket_name(control: &ListenOn) -> io::Result<unix::SocketAddr> {
     // The port has the name, also if a Unix socket is beside it.
@@ -38,7 +43,13 @@ fn socket_name(control: &ListenOn) -> io::Result<unix::SocketAddr> {
         StreamAddr::Unix(path) => path.as_path().display().to_string(),
     });
     let addr = addr.unwrap_or_default();
-    unix::SocketAddr::from_abstract_name(format!("ringmaster-takeover-{addr}"))
+    if addr.len() > MAX_CONTROL_PATH {
+        let sentence = format!(
+            "the path of the control socket has more than {MAX_CONTROL_PATH} bytes, and the takeover's socket is named after it"
+        );
+        return Err(io::Error::other(sentence));
+    }
+    unix::SocketAddr::from_abstract_name(format!("{NAME_PREFIX}{addr}"))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::load::LoadBound;
 use crate::orders::BackendSeat;
 use crate::ring::{Seat, Spec, Weight};
 use crate::roster::{Health, Roster};
+use crate::wire::unix_listener::FileIdentity;
 
 /// Successor to old process: prepare the handoff, send the fleet's state.
 pub(super) const YIELD: &str = "yield";
@@ -59,6 +60,9 @@ impl InstanceInfo {
         for (field, is_there) in kinds.fields() {
             line[field] = is_there.into();
         }
+        for (field, file) in kinds.files() {
+            line[field] = json!(file.map(|file| [file.dev, file.ino]));
+        }
         format!("{line}\n")
     }
 
@@ -77,6 +81,8 @@ impl InstanceInfo {
             data_unix: flag(DATA_UNIX, false),
             control_tcp: flag(CONTROL_TCP, true),
             control_unix: flag(CONTROL_UNIX, false),
+            data_file: parse_file(&value[DATA_FILE]),
+            control_file: parse_file(&value[CONTROL_FILE]),
         };
         Some((around, kinds, pid))
     }
@@ -85,6 +91,14 @@ impl InstanceInfo {
 const DATA_UNIX: &str = "data_unix";
 const CONTROL_TCP: &str = "control_tcp";
 const CONTROL_UNIX: &str = "control_unix";
+const DATA_FILE: &str = "data_file";
+const CONTROL_FILE: &str = "control_file";
+
+/// Parses device and inode of a file.
+fn parse_file(value: &Value) -> Option<FileIdentity> {
+    let (dev, ino) = (value[0].as_u64()?, value[1].as_u64()?);
+    Some(FileIdentity { dev, ino })
+}
 
 /// Sockets that are sent, in this order: those of TCP for the data port, its Unix socket, those of
 /// the control port, and that of the takeover. A process without these fields sends a control port
@@ -97,6 +111,10 @@ pub(crate) struct SocketKinds {
     pub(crate) control_tcp: bool,
     /// `true` if the control port has a Unix socket.
     pub(crate) control_unix: bool,
+    /// File of the data port's Unix socket.
+    pub(crate) data_file: Option<FileIdentity>,
+    /// File of the control port's Unix socket.
+    pub(crate) control_file: Option<FileIdentity>,
 }
 
 impl SocketKinds {
@@ -105,6 +123,13 @@ impl SocketKinds {
             (DATA_UNIX, self.data_unix),
             (CONTROL_TCP, self.control_tcp),
             (CONTROL_UNIX, self.control_unix),
+        ]
+    }
+
+    fn files(self) -> [(&'static str, Option<FileIdentity>); 2] {
+        [
+            (DATA_FILE, self.data_file),
+            (CONTROL_FILE, self.control_file),
         ]
     }
 }
@@ -263,6 +288,11 @@ mod tests {
             data_unix: true,
             control_tcp: false,
             control_unix: true,
+            data_file: Some(FileIdentity {
+                dev: 7,
+                ino: u64::MAX,
+            }),
+            control_file: None,
         };
         let pid = std::process::id();
         let expected = Some((around.clone(), kinds, pid));
@@ -272,6 +302,8 @@ mod tests {
             data_unix: false,
             control_tcp: true,
             control_unix: false,
+            data_file: None,
+            control_file: None,
         };
         let expected = Some((around, kinds, 7));
         assert_eq!(InstanceInfo::parse(of_old_version), expected);

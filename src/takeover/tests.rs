@@ -23,6 +23,8 @@ fn handoff_server() -> (HandoffServer, ListenOn) {
             data_unix: false,
             control_tcp: true,
             control_unix: false,
+            data_file: None,
+            control_file: None,
         },
     };
     let server = HandoffServer::start(listen(&address).unwrap(), passed, around);

@@ -144,6 +144,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 36] = [
             "src/wire/splice.rs",
             "src/wire/socket.rs",
             "src/wire/unix_socket.rs",
+            "src/wire/unix_listener.rs",
             "src/wire/listener.rs",
             "src/wire/socket_owner.rs",
             "src/wire/fd_passing.rs",

@@ -15,7 +15,7 @@ use crate::orders::{
     BackendChange, ChangeKind, ChangeRequest, Order, OrderError, ReplaceOptions, ReplaceRequest,
     ReplaceTarget, VersionRequest, parse_fields,
 };
-use crate::ring::Weight;
+use crate::ring::BadWeight;
 use crate::roster::ReplicaName;
 
 /// A command, or the sentence that refuses the request.
@@ -181,9 +181,10 @@ fn name(request: &RequestParts<'_>) -> Result<ReplicaName, OrderError> {
 
 /// The replica in the path, and `{"weight":2}`.
 pub(super) fn set_weight(request: &RequestParts<'_>) -> Extracted {
-    let weight = request.value("weight")?.as_u64().unwrap_or(u64::MAX);
-    let weight = Weight::try_from(weight);
-    let weight = weight.map_err(|err| OrderError::invalid(err.to_string()))?;
+    let weight = request.value("weight")?.to_string();
+    // 2.0 is an integer too (JSON Schema 2020-12, Validation §6.1.1).
+    let weight = weight.strip_suffix(".0").unwrap_or(&weight).parse();
+    let weight = weight.map_err(|err: BadWeight| OrderError::invalid(err.to_string()))?;
     Ok(ControlCommand::Order(Order::Weight(name(request)?, weight)))
 }
 

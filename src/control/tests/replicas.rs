@@ -241,8 +241,10 @@ fn a_weight_is_answered_with_the_ring() {
     assert_eq!(port.order(), order);
     let ring = ask(&port, "GET /ring", "");
     let path = "POST /replicas/S2/weight";
-    assert_eq!(ask(&port, path, r#"{"weight":3}"#), ring);
-    assert_eq!(port.order(), order);
+    for body in [r#"{"weight":3}"#, r#"{"weight":3.0}"#] {
+        assert_eq!(ask(&port, path, body), ring);
+        assert_eq!(port.order(), order);
+    }
     for (body, sentence) in [
         (r#"{"weight":0}"#, "a weight is at least 1; 'drain NAME'"),
         (

@@ -18,6 +18,14 @@ impl Worker {
         addrs: &[SocketAddr],
         access_log: Option<crate::proxy::AccessLogHandle>,
     ) -> Self {
+        Self::with_settings(addrs, |settings| settings.access_log = access_log)
+    }
+
+    /// Creates a worker with these members, and settings that `change` has changed.
+    pub(in super::super) fn with_settings(
+        addrs: &[SocketAddr],
+        change: impl FnOnce(&mut ProxySettings),
+    ) -> Self {
         let second = Duration::from_secs(1);
         let limits = crate::proxy::ProxyLimits {
             connect_timeout: second,
@@ -36,7 +44,7 @@ impl Worker {
             pool_per_seat: 4,
             pool_idle: second,
         };
-        let settings = ProxySettings {
+        let mut settings = ProxySettings {
             balance: crate::proxy::BalanceMode::Request,
             send_proxy: None,
             key: "header:x-request-id,random".parse().unwrap(),
@@ -50,9 +58,10 @@ impl Worker {
             admin: None,
             splice: true,
             via: None,
-            access_log,
+            access_log: None,
             limits,
         };
+        change(&mut settings);
         let member = |(addr, n): (&SocketAddr, u32)| Member {
             id: ReplicaId(u64::from(n)),
             seat: Seat(n),

@@ -122,6 +122,16 @@ impl SentProxyHeader {
         }
     }
 
+    /// Returns the header of a connection for a client without an IP address: UNSPEC in version 2,
+    /// with the connection's ID, and UNKNOWN in version 1.
+    #[must_use]
+    pub fn unnamed_header(self, unique_id: &[u8]) -> Vec<u8> {
+        match self.version {
+            ProxyVersion::V1 => self.local_header().to_vec(),
+            ProxyVersion::V2 => self.version_2(0x00, Vec::new(), unique_id),
+        }
+    }
+
     /// Returns a header with these addresses and the vectors of this form.
     fn version_2(self, family: u8, mut block: Vec<u8>, unique_id: &[u8]) -> Vec<u8> {
         if self.has_unique_id {

@@ -210,6 +210,20 @@ fn a_header_that_is_written_reads_as_its_client() {
     assert_eq!(client(&local), None);
 }
 
+#[test]
+fn a_client_without_an_address_is_relayed_and_unnamed() {
+    assert_eq!(form("v1").unnamed_header(b"id"), b"PROXY UNKNOWN\r\n");
+    assert_eq!(form("v2").unnamed_header(b"id"), v2(0x21, 0, b""));
+    let with_id = form("v2,unique-id").unnamed_header(b"id");
+    assert_eq!(with_id, v2(0x21, 0, b"\x05\0\x02id"));
+    let mut with_sum = form("v2,crc32c").unnamed_header(b"");
+    let sum = with_sum.split_off(V2_FIXED + 3);
+    assert_eq!(with_sum, v2(0x21, 0, b"\x03\0\x04????")[..V2_FIXED + 3]);
+    let zeroed = [&with_sum[..], &[0; 4]].concat();
+    assert_eq!(sum, crc32c::crc32c(&zeroed).to_be_bytes());
+    assert_eq!(client(&zeroed), None);
+}
+
 fn form(text: &str) -> SentProxyHeader {
     text.parse().unwrap()
 }

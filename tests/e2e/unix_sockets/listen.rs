@@ -3,7 +3,7 @@
 use super::*;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-fn mode(path: &Path) -> u32 {
+pub(super) fn mode(path: &Path) -> u32 {
     let found = std::fs::metadata(path).expect("the file");
     found.permissions().mode() & 0o7777
 }

@@ -1,7 +1,9 @@
 //! A takeover passes Unix sockets on, and their files stay.
 
+use super::listen::mode;
 use super::*;
 use crate::e2e::config_file::Successor;
+use std::os::unix::net::{UnixListener, UnixStream};
 
 #[test]
 fn a_takeover_keeps_the_sockets_and_the_last_process_removes_them() {
@@ -74,4 +76,54 @@ fn a_reload_keeps_the_sockets() {
     signal(pid, Signal::TERM);
     eventually(TEST_TIMEOUT, "the end of the successor", || is_gone(pid));
     assert!(!data.exists() && !control.exists());
+}
+
+#[test]
+fn a_takeover_gives_the_sockets_their_new_modes() {
+    let (data, control) = (fresh_path("data"), fresh_path("control"));
+    let backend = Backend::answering(OK);
+    let named = format!("--backend=S1={}", backend.addr);
+    let start = |data_mode: &str, control_mode: &str, more: &[&str]| {
+        let listen = format!("--listen={}{data_mode}", unix(&data));
+        let own = format!("--control={}{control_mode}", unix(&control));
+        Portless::start(&[&[&listen[..], &own, &named], more].concat()).0
+    };
+    let modes = || [mode(&data), mode(&control)];
+    let mut old = start(",mode=0666", ",mode=0666", &[]);
+    assert_eq!(modes(), [0o666, 0o666]);
+    let new = start("", ",mode=0640", &["--takeover"]);
+    assert!(old.0.wait().expect("its end").success());
+    eventually(TEST_TIMEOUT, "the modes", || modes() == [0o660, 0o640]);
+    new.stop();
+}
+
+#[test]
+fn a_file_that_has_the_place_of_a_socket_outlives_a_successor_too() {
+    let (data, control) = (fresh_path("data"), fresh_path("control"));
+    let backend = Backend::answering(OK);
+    let (listen, own) = (beside(&data, ""), beside(&control, ""));
+    let args = ["--listen", &listen, "--control", &own];
+    let mut program = Ringmaster::before(backend.addr, &args);
+    for path in [&data, &control] {
+        std::fs::remove_file(path).expect("the file of the socket");
+    }
+    std::fs::write(&data, "precious").expect("a file");
+    let other = UnixListener::bind(&control).expect("a socket of another program");
+    let answer = program.command("reload");
+    let successor = Successor::after(&mut program, &answer);
+    let warning = "keeps its mode and owner: another file has its place";
+    eventually(TEST_TIMEOUT, "a warning", || {
+        program.log().contains(warning)
+    });
+    signal(successor.pid, Signal::TERM);
+    eventually(TEST_TIMEOUT, "the end of the successor", || {
+        is_gone(successor.pid)
+    });
+    let text = std::fs::read_to_string(&data).expect("the file");
+    assert_eq!(text, "precious");
+    UnixStream::connect(&control).expect("the socket of the other program");
+    drop(other);
+    for path in [data, control] {
+        std::fs::remove_file(path).expect("the file");
+    }
 }
