@@ -36,6 +36,9 @@ const VERSION_COLUMN: &str = "VERSION";
 /// Head of the column that is there only if a seat has another weight than 1.
 const WEIGHT_COLUMN: &str = "WEIGHT";
 
+/// Head of the column that is there only if a fixed backend has a name as its host.
+const BACKEND_COLUMN: &str = "BACKEND";
+
 /// Head of the last column, which is there only if a replica has a reason.
 const REASON_COLUMN: &str = "REASON";
 
@@ -125,6 +128,12 @@ fn table(fleet: &FleetSnapshot) -> Report {
         let weights = weights.iter().map(Option::as_deref);
         add_column(&mut rows, WEIGHT_COLUMN, weights);
     }
+    if replicas.iter().any(has_host_name) {
+        let backends = replicas.iter().map(|replica| replica.backend.as_ref());
+        let backends: Vec<_> = backends.map(|addr| Some(addr?.to_string())).collect();
+        let backends = backends.iter().map(Option::as_deref);
+        add_column(&mut rows, BACKEND_COLUMN, backends);
+    }
     if replicas.iter().any(|replica| replica.reason.is_some()) {
         let reasons = replicas.iter().map(|replica| replica.reason.as_deref());
         add_column(&mut rows, REASON_COLUMN, reasons);
@@ -147,6 +156,12 @@ fn table(fleet: &FleetSnapshot) -> Report {
 /// Returns the weight of a replica's seat if it is not 1.
 fn other_weight(replica: &ReplicaInfo) -> Option<Weight> {
     replica.weight.filter(|weight| *weight != Weight::ONE)
+}
+
+/// Returns `true` for a fixed backend whose address is looked up.
+fn has_host_name(replica: &ReplicaInfo) -> bool {
+    let mut backend = replica.backend.iter();
+    backend.any(|addr| addr.literal().is_none())
 }
 
 fn replacement_json(replacement: &ReplacementInfo) -> Value {
@@ -204,6 +219,7 @@ fn to_lines(replica: &ReplicaInfo, now: SystemTime) -> Vec<String> {
             .map(|version| format!("version {version}")),
     );
     lines.extend(other_weight(replica).map(|weight| format!("weight {weight}")));
+    lines.extend(replica.backend.iter().map(|addr| format!("backend {addr}")));
     lines.extend(
         replica
             .reason
@@ -242,6 +258,7 @@ fn to_json(replica: &ReplicaInfo, now: SystemTime) -> Value {
         "seat": replica.seat.map(|seat| seat.0),
         "state": replica.state.as_str(),
         "address": replica.addr.map(|addr| addr.to_string()),
+        "backend": replica.backend.as_ref().map(ToString::to_string),
         "engine_id": replica.engine_id,
         "up_since": replica.up_for.map(|ago| format_time(now, ago)),
         "deaths": replica.deaths,

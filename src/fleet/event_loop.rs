@@ -27,7 +27,7 @@ use super::engine::Engine;
 use super::event_recorder::EventRecorder;
 use super::plan::{Input, Ownership, Plan, ProbeEvent, Status};
 use super::publisher::RosterPublisher;
-use crate::orders::{FleetSnapshot, OrderCall, ReplicaInfo, ReplicaNames};
+use crate::orders::{FleetSnapshot, OrderCall, ReplicaInfo, ReplicaNames, ReplicaState};
 use crate::roster::ReplicaId;
 use crate::stats::CounterRegistry;
 pub(super) use backend_saver::{BackendSaver, SaveResult};
@@ -236,6 +236,10 @@ impl FleetLoop {
         let infos = infos.map(|(id, info)| match id {
             None => info,
             Some(id) => ReplicaInfo {
+                state: match info.state {
+                    ReplicaState::Up if self.publisher.is_ejected(id) => ReplicaState::Ejected,
+                    state => state,
+                },
                 engine_id: self.engine.handle(id),
                 heartbeat: self.heartbeats.latency(id),
                 in_flight: self.publisher.in_flight(id),

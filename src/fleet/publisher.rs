@@ -104,6 +104,12 @@ impl RosterPublisher {
         counters.map_or(0, |counters| counters.in_flight())
     }
 
+    /// Returns `true` if a worker diverts the requests of `id` because of its errors.
+    pub(super) fn is_ejected(&self, id: ReplicaId) -> bool {
+        let counters = self.counters.get(&id);
+        counters.is_some_and(|counters| counters.is_ejected())
+    }
+
     /// Returns `true` if every worker routes by `version` or newer and no exchange with `id` is
     /// left.
     ///

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use super::backend_addr::BackendAddr;
 use crate::ring::{Seat, Weight};
 use crate::roster::{ReplicaAddr, ReplicaName};
 
@@ -88,6 +89,8 @@ pub struct ReplicaInfo {
     pub state: ReplicaState,
     /// Address where it accepts requests, once known.
     pub addr: Option<ReplicaAddr>,
+    /// Address of a fixed backend as typed, with the host that `addr` was looked up from.
+    pub backend: Option<BackendAddr>,
     /// Identity in the engine: `pid:4711`, `container:0123456789ab`.
     pub engine_id: Option<String>,
     /// Time since it came up.
@@ -104,7 +107,7 @@ pub struct ReplicaInfo {
     pub version: Option<String>,
     /// `true` if `/rep` lists it.
     pub in_rep_list: bool,
-    /// Reason for which the seat waits, or the duration of the replica's silence.
+    /// Reason for which the seat waits, the duration of the replica's silence, or its failure.
     pub reason: Option<String>,
     /// Earlier holders of the seat and earlier outages, the latest first.
     pub past: Vec<PastReplica>,
@@ -134,6 +137,8 @@ pub enum ReplicaState {
     Answered,
     /// The replica serves requests.
     Up,
+    /// The replica answers with errors, and some worker diverts its requests (`--eject-5xx`).
+    Ejected,
     /// The replica gets no new requests, by order.
     Drained,
     /// Routing skips the replica until it answers a heartbeat.
@@ -162,6 +167,7 @@ impl ReplicaState {
             Self::Starting => "starting",
             Self::Answered => "answered",
             Self::Up => "up",
+            Self::Ejected => "ejected",
             Self::Drained => "drained",
             Self::Suspect => "suspect",
             Self::Silent => "silent",

@@ -70,6 +70,11 @@ fn posted(client: &mut Client) -> u16 {
     client.ask(request).status()
 }
 
+/// Returns the state in a line of `show`.
+fn state_in(line: &str) -> Option<&str> {
+    line.split_ascii_whitespace().nth(2)
+}
+
 #[test]
 fn a_status_of_the_list_leads_to_another_replica() {
     let fixture = Fixture::start(3, &[1], &["--retry-on", "502,503"]);
@@ -118,6 +123,11 @@ fn a_replica_is_ejected_after_its_errors_in_a_row_and_returns_by_a_probe() {
     program.expect_log("seat 1 is ejected (--eject-5xx): 3 replies in a row were 5xx");
     assert_eq!(posted(&mut client), 200);
     assert!(program.command("stats").contains(" ejected "));
+    let show = program.command("show");
+    let states: Vec<&str> = show.lines().skip(1).filter_map(state_in).collect();
+    assert_eq!(states, ["ejected", "up", "up"], "{show}");
+    let replica = program.command("show S1");
+    assert!(replica.contains("\nstate ejected\n"), "{replica}");
     let answer = program.command(&format!("where {AT_SEAT_1}"));
     assert!(answer.contains(": S1 is ejected"), "{answer}");
     let metrics = fixture.program.metrics();

@@ -19,9 +19,9 @@ pub(super) const SHOW: CommandSpec = CommandSpec {
     usage: "show [NAME|config|clients]",
     about: "the replicas in a table; one and the past of its seat; or all settings",
     more: &[
-        "States: starting, answered (waits for the others of its 'add'), up, drained, suspect, silent,",
-        "down, leaving (finishes its requests), removing, waiting (for the next start), standby,",
-        "promoting.",
+        "States: starting, answered (waits for the others of its 'add'), up, ejected (it answers with",
+        "errors, see --eject-5xx), drained, suspect, silent, down, leaving (finishes its requests),",
+        "removing, waiting (for the next start), standby, promoting.",
         "NAME may be a dead replica: then the seat that it held last is shown.",
         "config: every setting with its value and its source. A secret is 'set'.",
         "clients: the limits for each client of the data port, and up to 20 clients, those with the most",

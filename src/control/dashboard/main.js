@@ -141,7 +141,7 @@ function tableRows(stats, replicas) {
   const seated = stats.seats.map((seat) => {
     const more = detailsOf(seat);
     const name = seat.name ?? more?.name;
-    // Only the counts show that a replica is slow or ejected.
+    // Only the counts show that a replica is slow.
     const state = more && more.state !== "up" ? more.state : seat.state;
     return {
       key: `seat ${seat.seat}`, seat: seat.seat, name, address: seat.address, engineId: more?.engine_id,

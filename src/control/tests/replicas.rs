@@ -77,6 +77,7 @@ fn show_is_the_same_in_json() {
         ("seat", 3.into()),
         ("state", "up".into()),
         ("address", "127.0.0.1:4000".into()),
+        ("backend", Value::Null),
         ("engine_id", "pid:3".into()),
         ("up_since", "1970-01-01T00:00:40.000Z".into()),
         ("deaths", 0.into()),

@@ -111,6 +111,7 @@ pub(super) fn snapshot(names: &[ReplicaName]) -> FleetSnapshot {
         seat: Some(Seat(seat)),
         state: ReplicaState::Up,
         addr: Some(ReplicaAddr(([127, 0, 0, 1], 4000).into())),
+        backend: None,
         engine_id: Some(format!("pid:{seat}")),
         up_for: Some(Duration::from_secs(60)),
         deaths: 0,

@@ -6,11 +6,12 @@
 use std::time::Instant;
 
 use super::backend::Backend;
+use super::backend_change::BackendOrder;
 use super::replica::{Phase, Replica};
 use super::seat::SeatRecord;
 use super::state::PlanState;
 use crate::fleet::engine::Management;
-use crate::orders::{ReplicaInfo, ReplicaState};
+use crate::orders::{BackendAddr, ReplicaInfo, ReplicaState};
 use crate::roster::ReplicaId;
 
 /// Returns all descriptions, ordered by seat; the holder of a seat comes before its successor.
@@ -46,6 +47,7 @@ fn describe_replica(
             _ => state_of(replica.phase, drained, state.policy.keeper),
         },
         addr: replica.addr,
+        backend: typed_addr(state, replica),
         engine_id: None,
         up_for: up_since.map(|at| now.saturating_duration_since(at)),
         deaths: record.map_or(0, |record| record.deaths),
@@ -57,6 +59,19 @@ fn describe_replica(
         reason: describe_silence(state, replica, now).or_else(|| describe_failure(state, replica)),
         past: record.map_or_else(Vec::new, |record| record.past.past_replicas(now)),
     }
+}
+
+/// Returns the typed address that this replica serves or is tried for.
+fn typed_addr(state: &PlanState, replica: &Replica) -> Option<BackendAddr> {
+    let order = state.orders.backend().and_then(BackendOrder::new_address);
+    let of_order = order.filter(|new| {
+        let is_found = replica.addr.is_some_and(|addr| new.backend.has(addr));
+        replica.is_candidate() && replica.seat == Some(new.seat) && is_found
+    });
+    let record = replica.seat.and_then(|seat| state.seats.get(seat));
+    let of_seat = || record.and_then(|record| record.backend.as_ref());
+    let backend = of_order.map(|new| &new.backend).or_else(of_seat)?;
+    Some(backend.addr.clone())
 }
 
 fn state_of(phase: Phase, drained: bool, management: Management) -> ReplicaState {
@@ -125,6 +140,7 @@ fn describe_empty(state: &PlanState, record: &SeatRecord, now: Instant) -> Repli
             None => ReplicaState::Waiting,
         },
         addr: None,
+        backend: backend.map(|backend| backend.addr.clone()),
         engine_id: None,
         up_for: None,
         deaths: record.deaths,

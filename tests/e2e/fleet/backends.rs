@@ -166,6 +166,39 @@ fn an_order_that_fails_changes_nothing() {
 }
 
 #[test]
+fn show_has_the_address_of_a_backend_as_it_was_given() {
+    let backend = Backend::answering(OK);
+    let addr = backend.addr;
+    let given = format!("localhost:{}", addr.port());
+    let named = format!("--backend=a={given}");
+    let program = Ringmaster::start(&[&named, &format!("--backend=b={addr}")]);
+    let columns = |line: &str| -> Vec<String> {
+        let words = line.split_ascii_whitespace();
+        words.map(str::to_owned).collect()
+    };
+    let show = program.command("show");
+    let rows: Vec<Vec<String>> = show.lines().map(columns).collect();
+    let last: Vec<&str> = rows
+        .iter()
+        .filter_map(|row| row.get(9))
+        .map(String::as_str)
+        .collect();
+    assert_eq!(last, ["BACKEND", &given, &addr.to_string()], "{show}");
+    assert_eq!(shown(&program), [format!("a {addr}"), format!("b {addr}")]);
+    for (name, given) in [("a", given.clone()), ("b", addr.to_string())] {
+        let lines = program.command(&format!("show {name}"));
+        assert!(lines.contains(&format!("\nbackend {given}\n")), "{lines}");
+        let json: Value =
+            serde_json::from_str(&program.command(&format!("show {name} json"))).expect("JSON");
+        assert_eq!(json["message"]["backend"], given);
+    }
+    // Without a name there is no column, since it would repeat the addresses.
+    let answer = program.command(&format!("set a {addr}; show"));
+    assert!(!answer.contains("BACKEND"), "{answer}");
+    assert!(program.stop().success());
+}
+
+#[test]
 fn other_engines_have_no_addresses_of_yours() {
     let program = Ringmaster::start(&["--replicas", "2"]);
     let sentence = "ERR only fixed backends (--backend) have addresses of yours\n\n";
