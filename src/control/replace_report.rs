@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::context::ControlContext;
 use super::ring_report::Report;
-use crate::orders::{ReplaceRequest, ReplaceTarget, ReplicaInfo};
+use crate::orders::{OrderError, ReplaceRequest, ReplaceTarget, ReplicaInfo};
 
 /// Returns the seats that the request would replace, with their versions before and after, and the
 /// least time that it takes.
@@ -28,7 +28,7 @@ pub(super) async fn plan(
 fn report(request: &ReplaceRequest, replicas: &[ReplicaInfo]) -> Result<Report, String> {
     let seats = seats_to_replace(&request.target, replicas)?;
     if seats.iter().any(|replica| replica.version.is_none()) {
-        return Err("fixed backends are neither started nor stopped".to_owned());
+        return Err(OrderError::fixed_backends().sentence);
     }
     let mut lines = vec![format!("plan {request}")];
     let mut rows = Vec::new();

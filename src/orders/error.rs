@@ -40,6 +40,22 @@ impl OrderError {
         }
     }
 
+    /// Returns the error of an order that would start, stop or kill fixed backends. Other programs
+    /// look for the beginning of its sentence.
+    #[must_use]
+    pub fn fixed_backends() -> Self {
+        Self::invalid("fixed backends are neither started nor stopped")
+    }
+
+    /// Returns the same for an order that changes the number of replicas, with the commands for
+    /// that.
+    #[must_use]
+    pub fn fixed_number_of_backends() -> Self {
+        let Self { status, sentence } = Self::fixed_backends();
+        let sentence = sentence + ": add NAME ADDR and rm NAME change the list";
+        Self { status, sentence }
+    }
+
     /// Returns the error of an order beyond [`MAX_QUEUED_ORDERS`].
     #[must_use]
     pub fn queue_full() -> Self {

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::interface::{Engine, EngineEvent, EngineEvents, Management, PrepareFuture, StopMode};
 use crate::fleet::version::Version;
-use crate::orders::{BackendAddr, VersionRequest};
+use crate::orders::{BackendAddr, OrderError, VersionRequest};
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
 pub use lookup::LookupSettings;
@@ -87,8 +87,7 @@ impl Engine for Fixed {
 
     fn prepare(&self, _request: &VersionRequest) -> PrepareFuture {
         // The plan refuses the order before.
-        let refusal = "fixed backends are neither started nor stopped";
-        Box::pin(ready(Err(refusal.to_owned())))
+        Box::pin(ready(Err(OrderError::fixed_backends().sentence)))
     }
 
     fn handle(&self, _id: ReplicaId) -> Option<String> {

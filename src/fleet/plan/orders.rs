@@ -26,7 +26,10 @@ pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
     );
     let is_of_backends = matches!(order, Order::AddBackend(_) | Order::SetBackend(_));
     let refusal = if state.policy.keeper == Management::External && is_start_or_stop {
-        OrderError::invalid("fixed backends are neither started nor stopped")
+        match order {
+            Order::Add(_) | Order::Scale(_) => OrderError::fixed_number_of_backends(),
+            _ => OrderError::fixed_backends(),
+        }
     } else if state.policy.keeper == Management::Managed && is_of_backends {
         OrderError::invalid("only fixed backends (--backend) have addresses of yours")
     } else if state.orders.is_closed() {

@@ -119,7 +119,9 @@ async fn fixed_backends_are_probed_and_never_started_or_stopped() {
     let roster = bench.roster(is_up).await;
     assert_eq!(roster.member(Seat(2)).unwrap().health, Health::Down);
     assert_eq!(names(bench.orders.list()), ["a"]);
-    let refusal = OrderError::invalid("fixed backends are neither started nor stopped");
+    let refusal = OrderError::invalid(
+        "fixed backends are neither started nor stopped: add NAME ADDR and rm NAME change the list",
+    );
     let answer = bench.submit(Order::Add(change(1, &["c"]))).await;
     assert_eq!(answer, Err(refusal));
     bench.fleet.stop(DEADLINE).await.unwrap();

@@ -229,7 +229,7 @@ fn fixed_backends_are_not_chosen_at_random() {
             (
                 "POST /add",
                 r#"{"n":1,"hostnames":["S2"]}"#,
-                "fixed backends are neither started nor stopped",
+                "fixed backends are neither started nor stopped: add NAME ADDR and rm NAME change the list",
             ),
             ("DELETE /rm", r#"{"n":1}"#, unnamed),
             ("DELETE /rm", r#"{"n":2,"hostnames":["S1"]}"#, unnamed),

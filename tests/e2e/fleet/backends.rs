@@ -118,11 +118,11 @@ fn an_order_that_fails_changes_nothing() {
         ),
         (
             "rm all".to_owned(),
-            "fixed backends are neither started nor stopped".to_owned(),
+            "fixed backends are neither started nor stopped: add NAME ADDR and rm NAME".to_owned(),
         ),
         (
             "add 1 c".to_owned(),
-            "fixed backends are neither started nor stopped".to_owned(),
+            "fixed backends are neither started nor stopped: add NAME ADDR and rm NAME".to_owned(),
         ),
         (
             format!("add c {refusing}"),

@@ -307,7 +307,14 @@ fn fixed_backends_are_drained_and_never_started_or_stopped() {
     let backends = format!("a={},b={}", one.addr, two.addr);
     let program = Ringmaster::start(&["--backend", &backends, "--heartbeat-interval", "0s"]);
     let sentence = "fixed backends are neither started nor stopped";
-    for order in ["add 1", "rm all", "scale 1", "replace a", "replace all"] {
+    let number = format!("{sentence}: add NAME ADDR and rm NAME change the list");
+    for (order, sentence) in [
+        ("add 1", number.as_str()),
+        ("rm all", &number),
+        ("scale 1", &number),
+        ("replace a", sentence),
+        ("replace all", sentence),
+    ] {
         assert_eq!(
             program.command(order),
             format!("ERR {sentence}\n\n"),
@@ -322,9 +329,12 @@ fn fixed_backends_are_drained_and_never_started_or_stopped() {
         let reply = exchange(program.control, ask);
         (reply.status(), reply.text())
     };
-    let refused = format!("{{\"message\":\"<Error> {sentence}\",\"status\":\"failure\"}}\n");
-    assert_eq!(post("/scale", r#"{"n":1}"#), (400, refused.clone()));
-    assert_eq!(post("/replicas/all/replace", ""), (400, refused));
+    let refused = |sentence: &str| {
+        let body = format!("{{\"message\":\"<Error> {sentence}\",\"status\":\"failure\"}}\n");
+        (400, body)
+    };
+    assert_eq!(post("/scale", r#"{"n":1}"#), refused(&number));
+    assert_eq!(post("/replicas/all/replace", ""), refused(sentence));
     let rep = "{\"message\":{\"N\":2,\"done\":\"a in seat 1 is drained; no request is under way\",\"replicas\":[\"a\",\"b\"]},\"status\":\"successful\"}\n";
     assert_eq!(post("/replicas/a/drain", ""), (200, rep.to_owned()));
     for id in (0..20).map(six_digits) {

@@ -293,7 +293,8 @@ fn impossible_orders_are_refused() {
     assert_eq!(bench.rm(1, ""), bad(sentence));
     assert_eq!(bench.rm(2, "a"), bad(sentence));
     assert_eq!(bench.rm(1, "x"), bad("there is no replica named x"));
-    let not_started = "fixed backends are neither started nor stopped";
+    let not_started =
+        "fixed backends are neither started nor stopped: add NAME ADDR and rm NAME change the list";
     assert_eq!(bench.order(Order::Scale(3)), bad(not_started));
     let mut full = Bench::of_backends(true, &[("a", at)]);
     full.plan.state.policy.max_replicas = 1;

@@ -74,7 +74,8 @@ fn fixed_backends_can_be_drained_and_nothing_else() {
     let mut bench = Bench::fixed(true);
     bench.probe(S1, ProbeEvent::Answered);
     let sentence = "fixed backends are neither started nor stopped";
-    assert_eq!(bench.order(Order::Scale(1)), bad(sentence));
+    let number = format!("{sentence}: add NAME ADDR and rm NAME change the list");
+    assert_eq!(bench.order(Order::Scale(1)), bad(&number));
     assert_eq!(bench.replace("all"), bad(sentence));
     assert_eq!(bench.replace("a"), bad(sentence));
     assert_eq!(bench.shown(), ["1 a up", "2 b down"]);

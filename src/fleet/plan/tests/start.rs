@@ -35,7 +35,8 @@ fn fixed_backends_are_down_until_they_answer_and_come_back() {
     bench.falls_silent(b);
     assert_eq!(bench.list(), names("a"));
     assert!(bench.after(60 * SEC).is_empty());
-    let sentence = "fixed backends are neither started nor stopped";
+    let sentence =
+        "fixed backends are neither started nor stopped: add NAME ADDR and rm NAME change the list";
     assert_eq!(bench.add(1, ""), bad(sentence));
     assert_eq!(bench.order(Order::Scale(1)), bad(sentence));
     bench.feed(Input::Stop { leave: false });
