@@ -72,7 +72,7 @@ fn an_order_that_fails_changes_nothing() {
     let backend = Backend::answering(OK);
     let (refusing, _port) = Backend::refusing();
     let first = format!("--backend=a={}", backend.addr);
-    let program = Ringmaster::start(&[&first, "--start-timeout=300ms"]);
+    let program = Ringmaster::start(&[&first, "--start-timeout=2s"]);
     let before = shown(&program);
     let own = program.listen;
     let long = format!("add {} h:80", "x".repeat(64));
@@ -127,12 +127,12 @@ fn an_order_that_fails_changes_nothing() {
         (
             format!("add c {refusing}"),
             format!(
-                "c did not answer at {refusing} within 300ms: connection refused at {refusing}"
+                "c did not answer at {refusing} within 2s: connection refused at {refusing}"
             ),
         ),
         (
             format!("set a {refusing}"),
-            format!("a did not answer at {refusing} within 300ms"),
+            format!("a did not answer at {refusing} within 2s"),
         ),
         (
             "add c no..name:80".to_owned(),
