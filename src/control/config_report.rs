@@ -11,16 +11,13 @@ use super::context::ControlContext;
 use super::ring_report::Report;
 use crate::settings::{Origin, Setting, Settings};
 
-/// Engine whose replicas are fixed addresses: they have no number.
-const FIXED: &str = "fixed";
-
 /// Reports all settings.
 pub(super) fn report(context: &ControlContext) -> Report {
     let mut settings = Settings::clone(&context.settings);
     let roster = context.roster.latest();
     settings.set_effective("ring", roster.ring.spec());
     settings.set_effective("bound", roster.bound);
-    if context.sources.engine != FIXED {
+    if !context.sources.has_fixed_backends() {
         let counts = (context.sources.fleet_counts)();
         settings.set_effective("replicas", counts.wanted);
     }

@@ -16,6 +16,9 @@ use crate::roster::Observer;
 use crate::settings::Settings;
 use crate::stats::Sampler;
 
+/// Name of the engine of fixed backends.
+const FIXED: &str = "fixed";
+
 /// Handles into the rest of the program.
 #[derive(Clone)]
 pub struct ControlContext {
@@ -83,6 +86,13 @@ impl fmt::Debug for StatsSources {
             .field("recorder", &self.recorder)
             .field("engine", &self.engine)
             .finish_non_exhaustive()
+    }
+}
+
+impl StatsSources {
+    /// Returns `true` if the replicas are fixed addresses: they have no number.
+    pub(super) fn has_fixed_backends(&self) -> bool {
+        self.engine == FIXED
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::command::arguments::parse_int;
 use crate::load::LoadBound;
-use crate::orders::{ChangeRequest, ReplaceRequest};
+use crate::orders::{BackendChange, ChangeRequest, ReplaceRequest};
 use crate::ring::{Spec, Weight};
 use crate::roster::ReplicaName;
 
@@ -35,6 +35,8 @@ pub enum RingQuery {
 pub enum PlannedChange {
     /// More replicas.
     Add(ChangeRequest),
+    /// A further fixed backend. Its address is not tried.
+    AddBackend(BackendChange),
     /// Fewer replicas.
     Rm(ChangeRequest),
     /// New weight for the seat of a replica.
@@ -53,6 +55,7 @@ impl fmt::Display for PlannedChange {
         let (word, change) = match self {
             Self::Add(change) => ("add", change),
             Self::Rm(change) => ("rm", change),
+            Self::AddBackend(change) => return write!(f, "add {change}"),
             Self::Weight(name, weight) => return write!(f, "weight {name} {weight}"),
             Self::Ring(spec) => return write!(f, "ring {spec}"),
             Self::Bound(bound) => return write!(f, "bound {bound}"),

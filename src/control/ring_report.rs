@@ -13,7 +13,7 @@ use super::context::ControlContext;
 use super::key_report::owner_report;
 use super::ring_query::{PlannedChange, RingQuery};
 use crate::load::LoadBound;
-use crate::orders::ChangeRequest;
+use crate::orders::{BackendChange, ChangeRequest, OrderError};
 use crate::ring::forecast::{Forecast, KeyShares};
 use crate::ring::{ArcOwners, Ring, Seat, Weight};
 use crate::roster::{ReplicaName, Roster};
@@ -24,8 +24,12 @@ pub(super) type Report = (Vec<String>, Value);
 /// Answers `question` on a helper thread, since a plan may take tens of milliseconds.
 ///
 /// # Errors
-/// As [`report`].
+/// As [`report`], and for a backend with an engine that has none.
 pub(super) async fn query(context: &ControlContext, question: RingQuery) -> Result<Report, String> {
+    let is_of_backend = matches!(question, RingQuery::Plan(PlannedChange::AddBackend(_)));
+    if is_of_backend && !context.sources.has_fixed_backends() {
+        return Err(OrderError::no_backends().sentence);
+    }
     let (roster, max) = (context.roster.latest(), context.max_replicas);
     let work = move || report(&question, &roster, max);
     let done = tokio::task::spawn_blocking(work).await;
@@ -127,6 +131,11 @@ fn plan_report(
         }
         PlannedChange::Add(change) => {
             let seats = seats_after_add(change, seats, &mut names, max_replicas)?;
+            roster.ring.reseated(&seats)
+        }
+        PlannedChange::AddBackend(BackendChange { name, .. }) => {
+            let change = ChangeRequest::named(name.clone());
+            let seats = seats_after_add(&change, seats, &mut names, max_replicas)?;
             roster.ring.reseated(&seats)
         }
         PlannedChange::Rm(change) => {

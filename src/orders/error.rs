@@ -56,6 +56,12 @@ impl OrderError {
         Self { status, sentence }
     }
 
+    /// Returns the error of an order about an address, with an engine that starts the replicas.
+    #[must_use]
+    pub fn no_backends() -> Self {
+        Self::invalid("only fixed backends (--backend) have addresses of yours")
+    }
+
     /// Returns the error of an order beyond [`MAX_QUEUED_ORDERS`].
     #[must_use]
     pub fn queue_full() -> Self {

@@ -20,6 +20,15 @@ pub struct ChangeRequest {
     pub names: Vec<ReplicaName>,
 }
 
+impl ChangeRequest {
+    /// Change of one replica, of this name.
+    #[must_use]
+    pub fn named(name: ReplicaName) -> Self {
+        let names = vec![name];
+        Self { n: 1, names }
+    }
+}
+
 /// Fixed backend that is added, or gets another address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendChange {

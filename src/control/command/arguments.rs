@@ -80,6 +80,21 @@ pub(in crate::control) fn parse_change<S: AsRef<str>>(
         .map_err(|refusal| refusal.sentence)
 }
 
+/// Returns `true` for the words of an `rm` that has names and no number.
+pub(super) fn is_names(words: &[&str]) -> bool {
+    let is_number = |word: &&str| word.starts_with(|first: char| first.is_ascii_digit());
+    words.first().is_some_and(|word| !is_number(word))
+}
+
+/// Parses the names of an `rm` without a number.
+///
+/// # Errors
+/// A sentence, as [`ChangeKind::parse_change`].
+pub(in crate::control) fn parse_names(names: &[&str]) -> Result<ChangeRequest, String> {
+    let change = ChangeKind::Rm.parse_change(names.len(), names);
+    change.map_err(|refusal| terminal::escape(&refusal.sentence).into_owned())
+}
+
 /// Parses a value of any type.
 ///
 /// # Errors

@@ -1,10 +1,11 @@
 //! The table entries of the commands about replicas: `rep`, `show`, `add`, `rm`, `scale`,
 //! `drain`, `ready`, `weight` and `kill`.
 
-use super::arguments::{UsageError, no_args, parse_change, parse_int, parse_value};
+use super::arguments::{
+    UsageError, is_names, no_args, parse_change, parse_int, parse_names, parse_value,
+};
 use super::control_command::{CommandSpec, ControlCommand};
 use crate::orders::{BackendChange, ChangeKind, Order};
-use crate::terminal;
 
 pub(super) const REP: CommandSpec = CommandSpec {
     name: "rep",
@@ -47,9 +48,9 @@ pub(super) const ADD: CommandSpec = CommandSpec {
         "or unix:PATH.",
     ],
     read: |words| match words {
-        [_, addr] if addr.contains(':') => {
-            Ok(ControlCommand::Order(Order::AddBackend(backend(words)?)))
-        }
+        words if is_backend(words) => Ok(ControlCommand::Order(Order::AddBackend(parse_backend(
+            words,
+        )?))),
         words => change(ChangeKind::Add, words),
     },
 };
@@ -64,12 +65,7 @@ pub(super) const RM: CommandSpec = CommandSpec {
     ],
     read: |words| match words {
         ["all"] => Ok(ControlCommand::Order(Order::Scale(0))),
-        [first, ..] if !first.starts_with(|first: char| first.is_ascii_digit()) => {
-            let change = ChangeKind::Rm.parse_change(words.len(), words);
-            let change =
-                change.map_err(|refusal| terminal::escape(&refusal.sentence).into_owned())?;
-            Ok(ControlCommand::Order(Order::Rm(change)))
-        }
+        words if is_names(words) => Ok(ControlCommand::Order(Order::Rm(parse_names(words)?))),
         words => change(ChangeKind::Rm, words),
     },
 };
@@ -87,7 +83,9 @@ pub(super) const SET: CommandSpec = CommandSpec {
         ["server", ..] => Err(UsageError::Reason(
             "HAProxy's is 'drain NAME', 'ready NAME' or 'set NAME HOST:PORT' here".to_owned(),
         )),
-        [_, _] => Ok(ControlCommand::Order(Order::SetBackend(backend(words)?))),
+        [_, _] => Ok(ControlCommand::Order(Order::SetBackend(parse_backend(
+            words,
+        )?))),
         _ => Err(UsageError::Usage),
     },
 };
@@ -164,8 +162,13 @@ pub(super) const KILL: CommandSpec = CommandSpec {
     },
 };
 
+/// Returns `true` for a name and an address, rather than a number and a name.
+pub(super) fn is_backend(words: &[&str]) -> bool {
+    matches!(words, [_, addr] if addr.contains(':'))
+}
+
 /// Parses the name and the address of a fixed backend.
-fn backend(words: &[&str]) -> Result<BackendChange, UsageError> {
+pub(super) fn parse_backend(words: &[&str]) -> Result<BackendChange, UsageError> {
     let [name, addr] = words else {
         return Err(UsageError::Usage);
     };

@@ -1,8 +1,9 @@
 //! The table entries of the commands about the ring: `where`, `ring`, `bound` and `plan`.
 
-use super::arguments::{UsageError, no_args, parse_change, parse_value};
+use super::arguments::{UsageError, is_names, no_args, parse_change, parse_names, parse_value};
 use super::control_command::{CommandSpec, ControlCommand};
 use super::replace_command::{REPLACE, parse_replace};
+use super::replica_commands::{is_backend, parse_backend};
 use crate::control::ring_query::{PlannedChange, RingQuery};
 use crate::orders::{ChangeKind, Order, ReplaceRequest};
 
@@ -57,12 +58,16 @@ pub(super) const PLAN: CommandSpec = CommandSpec {
     usage: "plan CHANGE",
     about: "what a change would move, without doing it",
     more: &[
-        "CHANGE is add N [NAME...], rm N [NAME...], weight NAME W, ring SPEC, bound X or replace with its",
-        "words. Shares are counted over up to 65536 sample keys. 'home' is the part of many requests that",
-        "is served where the ring alone would.",
+        "CHANGE is add or rm with its words, weight NAME W, ring SPEC, bound X or replace with its words.",
+        "The ADDR of 'plan add NAME ADDR' is not tried. Shares are counted over up to 65536 sample keys.",
+        "'home' is the part of many requests that is served where the ring alone would.",
     ],
     read: |words| {
         let change = match words {
+            ["add", words @ ..] if is_backend(words) => {
+                PlannedChange::AddBackend(parse_backend(words)?)
+            }
+            ["rm", words @ ..] if is_names(words) => PlannedChange::Rm(parse_names(words)?),
             ["add", n, names @ ..] => PlannedChange::Add(parse_change(ChangeKind::Add, n, names)?),
             ["rm", n, names @ ..] => PlannedChange::Rm(parse_change(ChangeKind::Rm, n, names)?),
             ["weight", name, weight] => {
@@ -72,8 +77,8 @@ pub(super) const PLAN: CommandSpec = CommandSpec {
             ["bound", bound] => PlannedChange::Bound(parse_value(bound)?),
             ["replace", words @ ..] => PlannedChange::Replace(plan_replace(words)?),
             _ => {
-                let usage = "usage: plan add N [NAME...] | rm N [NAME...] | weight NAME W | \
-                             ring SPEC | bound X | replace NAME|all [VERSION]";
+                let usage = "usage: plan add N [NAME...] | add NAME ADDR | rm N [NAME...] | rm NAME... | \
+                             weight NAME W | ring SPEC | bound X | replace NAME|all [VERSION]";
                 return Err(UsageError::Reason(usage.into()));
             }
         };

@@ -8,9 +8,8 @@ use serde_json::{Map, Value};
 
 use super::request::RequestParts;
 use crate::control::command::ControlCommand;
-use crate::control::command::arguments::{parse_change, parse_value};
-use crate::control::command::parse_replace_text;
-use crate::control::ring_query::{PlannedChange, RingQuery};
+use crate::control::command::arguments::parse_value;
+use crate::control::ring_query::RingQuery;
 use crate::orders::{
     BackendChange, ChangeKind, ChangeRequest, Order, OrderError, ReplaceOptions, ReplaceRequest,
     ReplaceTarget, VersionRequest, parse_fields,
@@ -19,7 +18,7 @@ use crate::ring::BadWeight;
 use crate::roster::ReplicaName;
 
 /// A command, or the sentence that refuses the request.
-type Extracted = Result<ControlCommand, OrderError>;
+pub(super) type Extracted = Result<ControlCommand, OrderError>;
 
 /// `{"n":2,"hostnames":["S4","S5"]}`
 pub(super) fn add(request: &RequestParts<'_>) -> Extracted {
@@ -61,8 +60,7 @@ fn backend(request: &RequestParts<'_>) -> Result<BackendChange, OrderError> {
 /// The replica in the path.
 pub(super) fn rm_replica(request: &RequestParts<'_>) -> Extracted {
     request.no_fields()?;
-    let names = vec![name(request)?];
-    let change = ChangeRequest { n: 1, names };
+    let change = ChangeRequest::named(name(request)?);
     Ok(ControlCommand::Order(Order::Rm(change)))
 }
 
@@ -239,44 +237,4 @@ pub(super) fn where_in_query(request: &RequestParts<'_>) -> Extracted {
 fn owner(key: impl Into<Vec<u8>>) -> Extracted {
     let question = RingQuery::owner(key).map_err(OrderError::invalid)?;
     Ok(ControlCommand::Query(question))
-}
-
-/// `?add=2&names=S4,S5`, `?rm=1`, `?weight=NAME W`, `?ring=SPEC`, `?bound=X` or `?replace=WORDS`
-pub(super) fn plan(request: &RequestParts<'_>) -> Extracted {
-    let [add, rm, weight, ring, bound, replace, names] =
-        request.fields(["add", "rm", "weight", "ring", "bound", "replace", "names"])?;
-    let has_names = names.is_some();
-    let names = names.as_deref().map(|names| names.split(',').collect());
-    let names: Vec<&str> = names.unwrap_or_default();
-    let may_have_names = add.is_some() || rm.is_some();
-    let planned = [
-        add.map(|n| parse_change(ChangeKind::Add, &n, &names).map(PlannedChange::Add)),
-        rm.map(|n| parse_change(ChangeKind::Rm, &n, &names).map(PlannedChange::Rm)),
-        weight.map(|words| plan_weight(&words)),
-        ring.map(|spec| parse_value(&spec).map(PlannedChange::Ring)),
-        bound.map(|bound| parse_value(&bound).map(PlannedChange::Bound)),
-        replace.map(|words| parse_replace_text(&words).map(PlannedChange::Replace)),
-    ];
-    let mut planned = planned.into_iter().flatten();
-    let (Some(change), None) = (planned.next(), planned.next()) else {
-        let sentence = "ask for one of add, rm, weight, ring, bound and replace";
-        return Err(OrderError::invalid(sentence));
-    };
-    if has_names && !may_have_names {
-        return Err(OrderError::invalid("names go with add and rm alone"));
-    }
-    let change = change.map_err(OrderError::invalid)?;
-    Ok(ControlCommand::Query(RingQuery::Plan(change)))
-}
-
-/// Parses the words of `weight`: a name and a weight.
-fn plan_weight(words: &str) -> Result<PlannedChange, String> {
-    let words: Vec<&str> = words.split_ascii_whitespace().collect();
-    let [name, weight] = words[..] else {
-        return Err("weight is not NAME W".to_owned());
-    };
-    Ok(PlannedChange::Weight(
-        parse_value(name)?,
-        parse_value(weight)?,
-    ))
 }

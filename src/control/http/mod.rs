@@ -8,6 +8,7 @@
 mod assets;
 mod events;
 mod extract;
+mod plan_query;
 mod probes;
 mod reply;
 mod request;

@@ -12,7 +12,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::reply::ApiReply;
 use super::request::{RequestParts, admit, body};
-use super::{assets, events, extract, probes};
+use super::{assets, events, extract, plan_query, probes};
 use crate::access::AccessKind;
 use crate::control::command::ControlCommand;
 use crate::control::context::ControlContext;
@@ -63,7 +63,7 @@ pub(super) const ROUTES: &[Route] = &[
     command("POST", "/bound", extract::set_bound),
     get("/where/{key}", extract::where_in_path),
     get("/where", extract::where_in_query),
-    get("/plan", extract::plan),
+    get("/plan", plan_query::plan),
     get("/clients", |_| Ok(ControlCommand::Clients)),
     get("/stats", |_| Ok(ControlCommand::Stats)),
     get("/history", |_| Ok(ControlCommand::History)),

@@ -101,6 +101,17 @@ home 1.000 -> 1.000
         !named.contains("assumed") && named.contains("moved 4.69 %"),
         "{named}"
     );
+    let by_name = port.ask("plan rm S2\n");
+    assert_eq!(by_name, named);
+    let backend = port.ask("plan add T 127.0.0.1:9\n");
+    let one = port
+        .ask("plan add 1 T\n")
+        .replacen("add 1 T", "add T 127.0.0.1:9", 1);
+    assert!(
+        backend.contains("\nseat 4   T                   - -> "),
+        "{backend}"
+    );
+    assert_eq!(backend, one);
     // The bound stays.
     let even = port.ask("plan ring rendezvous\n");
     assert!(even.contains("\nbound 0 -> 0\n"), "{even}");
@@ -112,7 +123,7 @@ home 1.000 -> 1.000
     for (line, sentence) in [
         (
             "plan",
-            "usage: plan add N [NAME...] | rm N [NAME...] | weight NAME W | ring SPEC | bound X",
+            "usage: plan add N [NAME...] | add NAME ADDR | rm N [NAME...] | rm NAME... | weight NAME W | ring SPEC",
         ),
         ("plan add", "usage: plan add N [NAME...]"),
         ("plan add 1 S1", "the name S1 is taken"),
@@ -125,6 +136,11 @@ home 1.000 -> 1.000
             "cannot add 99999999999 to 3 replicas",
         ),
         ("plan rm 1 S9", "there is no replica named S9"),
+        ("plan rm S2 S9", "there is no replica named S9"),
+        ("plan rm S2 S2", "hostname S2 is given twice"),
+        ("plan add S1 127.0.0.1:9", "the name S1 is taken"),
+        ("plan add T h:0", "the address is not HOST:PORT"),
+        ("plan add T 127.0.0.1:9 U", "n is not a positive integer"),
         ("plan weight S9 2", "there is no replica named S9"),
         (
             "plan weight S1 2",
@@ -152,6 +168,7 @@ home 1.000 -> 1.000
 fn a_planned_change_is_written_as_it_is_typed() {
     for text in [
         "add 2 S4 S5",
+        "add S4 web-0.web:80",
         "rm 1",
         "weight S2 256",
         "ring classic-brief",

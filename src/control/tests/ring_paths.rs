@@ -23,6 +23,8 @@ fn paths_answer_as_their_commands() {
         ("/where?key=2f-e9", "where 2f-e9 json"),
         ("/plan?add=2&names=T,U", "plan add 2 T U json"),
         ("/plan?rm=1", "plan rm 1 json"),
+        ("/plan?rm=1&names=S2", "plan rm S2 json"),
+        ("/plan?backend=T%20h:80", "plan add T h:80 json"),
         ("/plan?weight=S2%201", "plan weight S2 1 json"),
         (
             "/plan?ring=classic:h=i+1,slots=99",
@@ -45,11 +47,11 @@ fn paths_answer_as_their_commands() {
     for (path, sentence) in [
         (
             "/plan",
-            "ask for one of add, rm, weight, ring, bound and replace",
+            "ask for one of add, rm, backend, weight, ring, bound and replace",
         ),
         (
             "/plan?add=1&rm=1",
-            "ask for one of add, rm, weight, ring, bound and replace",
+            "ask for one of add, rm, backend, weight, ring, bound and replace",
         ),
         ("/plan?add=1&add=1", "add is there twice"),
         (
@@ -61,6 +63,14 @@ fn paths_answer_as_their_commands() {
             "names go with add and rm alone",
         ),
         ("/plan?weight=S2", "weight is not NAME W"),
+        ("/plan?backend=T", "backend is not NAME ADDR"),
+        ("/plan?backend=T%20h", "the address is not HOST:PORT"),
+        ("/plan?backend=S1%20h:80", "the name S1 is taken"),
+        ("/plan?backend=T%20h:80&add=1", "ask for one of"),
+        (
+            "/plan?backend=T%20h:80&names=T",
+            "names go with add and rm alone",
+        ),
         ("/plan?weight=S2%200", "a weight is at least 1"),
         ("/plan?weight=S2%202&rm=1", "ask for one of"),
         (

@@ -31,7 +31,7 @@ pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
             _ => OrderError::fixed_backends(),
         }
     } else if state.policy.keeper == Management::Managed && is_of_backends {
-        OrderError::invalid("only fixed backends (--backend) have addresses of yours")
+        OrderError::no_backends()
     } else if state.orders.is_closed() {
         OrderError::stopping()
     } else {

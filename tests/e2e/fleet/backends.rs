@@ -126,9 +126,7 @@ fn an_order_that_fails_changes_nothing() {
         ),
         (
             format!("add c {refusing}"),
-            format!(
-                "c did not answer at {refusing} within 2s: connection refused at {refusing}"
-            ),
+            format!("c did not answer at {refusing} within 2s: connection refused at {refusing}"),
         ),
         (
             format!("set a {refusing}"),
@@ -162,6 +160,49 @@ fn an_order_that_fails_changes_nothing() {
         assert_eq!(send(&program, line, body).0, status, "{line} {body}");
         assert_eq!(shown(&program), before, "{line}");
     }
+    assert!(program.stop().success());
+}
+
+#[test]
+fn a_plan_tells_what_a_backend_moves_and_changes_nothing() {
+    let backend = Backend::answering(OK);
+    let addr = backend.addr;
+    let [a, b] = ["a", "b"].map(|name| format!("--backend={name}={addr}"));
+    let program = Ringmaster::start(&[&a, &b]);
+    let before = program.command("ring");
+    // Nothing listens there: the plan does not try it.
+    let (refusing, _port) = Backend::refusing();
+    let plan = program.command(&format!("plan add c {refusing}"));
+    let head = format!("plan add c {refusing}\nseat 1   a ");
+    assert!(plan.starts_with(&head), "{plan}");
+    let new = plan.lines().find(|line| line.starts_with("seat 3   c "));
+    let new = new.unwrap_or_else(|| panic!("{plan}"));
+    let share = new.split("-> ").nth(1).expect("a share").trim();
+    assert!(
+        plan.contains(&format!("\nmoved {share} of the keys\n")),
+        "{plan}"
+    );
+    let plan = program.command("plan rm b");
+    assert!(plan.contains(" -> 100.00 %\nseat 2   b "), "{plan}");
+    for (query, command) in [
+        (
+            format!("backend=c%20{refusing}"),
+            format!("plan add c {refusing} json"),
+        ),
+        ("rm=1&names=b".to_owned(), "plan rm b json".to_owned()),
+    ] {
+        let (status, body) = send(&program, &format!("GET /plan?{query}"), "");
+        let text = program.command(&command);
+        assert_eq!((status, body.trim_end()), (200, text.trim_end()));
+    }
+    for (line, sentence) in [
+        ("plan add a 127.0.0.1:9", "the name a is taken"),
+        ("plan rm c", "there is no replica named c"),
+    ] {
+        assert_eq!(program.command(line), format!("ERR {sentence}\n\n"));
+    }
+    assert_eq!(program.command("ring"), before);
+    assert_eq!(program.rep(), ["a", "b"]);
     assert!(program.stop().success());
 }
 
@@ -204,6 +245,10 @@ fn other_engines_have_no_addresses_of_yours() {
     let sentence = "ERR only fixed backends (--backend) have addresses of yours\n\n";
     assert_eq!(program.command("add c 127.0.0.1:9"), sentence);
     assert_eq!(program.command("set S1 127.0.0.1:9"), sentence);
+    assert_eq!(program.command("plan add c 127.0.0.1:9"), sentence);
+    let plan = program.command("plan rm S1");
+    assert!(plan.contains("\nseat 2   S2 "), "{plan}");
+    assert!(plan.contains(" -> 100.00 %\n"), "{plan}");
     // A replica is removed by its name, as before by number and name.
     assert_eq!(program.command("rm S1"), "N 1\nS2\n\n");
     assert!(program.stop().success());
