@@ -127,6 +127,48 @@ fn backends_and_the_key_are_those_of_the_changed_file() {
     assert_eq!(exchange(listen, &get).text(), "b");
 }
 
+/// Returns the weight of each seat that `ring` lists, and 1 for a seat without one.
+fn weights(ring: &str) -> Vec<(String, u32)> {
+    let seats = ring.lines().filter(|line| line.starts_with("seat "));
+    let of_line = |line: &str| {
+        let name = line.split_ascii_whitespace().nth(2).expect("a name");
+        let weight = line
+            .split_once(" weight ")
+            .map_or("1", |(_, weight)| weight);
+        (name.to_owned(), weight.parse().expect("a weight"))
+    };
+    seats.map(of_line).collect()
+}
+
+#[test]
+fn weights_of_backends_are_those_of_the_changed_file() {
+    let (a, b) = (backend("a"), backend("b"));
+    let list = |of_a: &str, of_b: &str| {
+        let (a, b) = (a.addr, b.addr);
+        format!("heartbeat-interval = \"0s\"\nbackend = [\"a={a}{of_a}\", \"b={b}{of_b}\"]\n")
+    };
+    let expected = |of_a, of_b| [("a".to_owned(), of_a), ("b".to_owned(), of_b)];
+    let file = File::new(list("", ",weight=2"));
+    let mut first = Ringmaster::start(&["--config", file.path()]);
+    assert_eq!(weights(&first.command("ring")), expected(1, 2));
+    file.write(list(",weight=3", ",weight=5"));
+    let answer = first.command("reload");
+    let mut second = Successor::after(&mut first, &answer);
+    assert!(answer.contains(" weight=5\n"), "{answer}");
+    assert_eq!(weights(&second.command("ring")), expected(3, 5));
+    // An unchanged list leaves a weight that a command has set, as it leaves added backends.
+    second.command("weight a 7");
+    file.write(list(",weight=3", ",weight=5") + "retries = 1\n");
+    let answer = second.command("reload");
+    second.follow(&answer);
+    assert_eq!(weights(&second.command("ring")), expected(7, 5));
+    // A changed one wins, for every backend of it.
+    file.write(list("", ",weight=5"));
+    let answer = second.command("reload");
+    second.follow(&answer);
+    assert_eq!(weights(&second.command("ring")), expected(1, 5));
+}
+
 #[test]
 fn a_hangup_reloads_a_changed_file_and_only_reopens_the_log_otherwise() {
     let (backend, log) = (backend("a"), fresh_path("access"));
