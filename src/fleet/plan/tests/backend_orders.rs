@@ -283,6 +283,28 @@ fn a_weight_is_saved_before_it_takes_effect_and_outlives_a_move() {
 }
 
 #[test]
+fn descriptions_have_the_address_that_serves_or_is_tried() {
+    let mut bench = up();
+    let given = |bench: &Bench| -> Vec<String> {
+        let infos = bench.plan.replica_infos(bench.now).into_iter();
+        let lines = infos.map(|(_, info)| {
+            let addr = info
+                .backend
+                .map_or_else(String::new, |addr| addr.to_string());
+            format!("{} {addr}", info.name)
+        });
+        lines.collect()
+    };
+    let before = given(&bench);
+    assert!(before.iter().all(|line| line.contains(':')), "{before:?}");
+    add(&mut bench, "c", "127.0.0.1:9");
+    assert_eq!(
+        given(&bench),
+        [&before[..], &["c 127.0.0.1:9".to_owned()]].concat()
+    );
+}
+
+#[test]
 fn impossible_orders_are_refused() {
     let mut bench = up();
     let at = "127.0.0.1:9";
