@@ -202,6 +202,12 @@ impl ServeArgs {
         if self.require_token && self.control_token.is_none() {
             return Err("--require-token needs --control-token".to_owned());
         }
+        if self.require_token && self.data_port_admin == Some(DataPortAdmin::Any) {
+            return Err(
+                "--require-token does not go with --data-port-admin any, which lets every client command without a token"
+                    .to_owned(),
+            );
+        }
         Ok(AccessPolicy {
             token: self.control_token.clone(),
             local_token: match self.require_token {

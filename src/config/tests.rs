@@ -299,6 +299,14 @@ fn flags_that_do_not_go_together_are_refused() {
             "--balance sni goes with --data-port-admin off",
         ),
         (
+            &[
+                "--require-token",
+                "--control-token=a",
+                "--data-port-admin=any",
+            ],
+            "--require-token does not go with --data-port-admin any",
+        ),
+        (
             &["--balance", "source", "--data-port-admin", "any"],
             "goes with --data-port-admin off",
         ),
