@@ -1,6 +1,7 @@
 //! Our own ports: a backend there would be this balancer, and each request would go round for ever.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
 use crate::orders::BackendAddr;
 use crate::roster::ReplicaAddr;
@@ -19,6 +20,9 @@ impl OwnPorts {
         let mut own = self.0.iter();
         let (at, flag) = own.find(|(at, _)| match (addr.0, at) {
             (StreamAddr::Tcp(addr), StreamAddr::Tcp(at)) => socket::reaches(addr, *at),
+            (StreamAddr::Unix(addr), StreamAddr::Unix(at)) => {
+                addr == *at || is_one_file(addr.as_path(), at.as_path())
+            }
             (addr, at) => addr == *at,
         })?;
         Some(format!("{flag} {at}"))
@@ -35,5 +39,46 @@ impl OwnPorts {
         let is_local = addr.host().eq_ignore_ascii_case("localhost");
         let mut known = loopback.into_iter().filter(|_| is_local);
         known.find_map(|ip| self.reached_by(ReplicaAddr((ip, addr.port()).into())))
+    }
+}
+
+/// Returns `true` if both paths have the same name in the same folder, by `..` or by a symbolic
+/// link; `false` without such a folder.
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    let folder = |path: &Path| path.parent()?.canonicalize().ok();
+    one.file_name() == other.file_name() && folder(one).is_some_and(|at| folder(other) == Some(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_unix_socket_is_our_own_by_each_path_to_its_folder() {
+        let name = format!("ringmaster-own-ports-{}", std::process::id());
+        let base = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(base.join("a")).unwrap();
+        symlink(base.join("a"), base.join("link")).unwrap();
+        let base = base.to_str().unwrap();
+        let unix = |path: &str| StreamAddr::Unix(format!("{base}/{path}").parse().unwrap());
+        let reached = |own: &str, backend: &str| {
+            let own = OwnPorts(vec![(unix(own), "--listen")]);
+            own.reached_by(ReplicaAddr(unix(backend))).is_some()
+        };
+        for (own, backend, is_own) in [
+            ("a/lp.sock", "a/lp.sock", true),
+            ("a/lp.sock", "a/../a/lp.sock", true),
+            ("a/./lp.sock", "a//lp.sock", true),
+            ("a/lp.sock", "link/lp.sock", true),
+            ("a/lp.sock", "a/../lp.sock", false),
+            ("a/lp.sock", "a/other.sock", false),
+            // There is no such folder, so that texts are compared.
+            ("b/lp.sock", "b/lp.sock", true),
+            ("b/lp.sock", "c/lp.sock", false),
+        ] {
+            assert_eq!(reached(own, backend), is_own, "{own} {backend}");
+        }
+        std::fs::remove_dir_all(base).unwrap();
     }
 }
