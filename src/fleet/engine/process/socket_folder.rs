@@ -2,10 +2,11 @@
 //! first child asks for a socket, and removed with the last one.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use crate::wire::stream_addr::UnixPath;
@@ -53,7 +54,7 @@ impl SocketFolder {
     pub(super) fn next_path(&mut self) -> io::Result<ChildSocket> {
         let folder = match self.folder.upgrade() {
             Some(folder) => folder,
-            None => Arc::new(Folder::create()?),
+            None => Arc::new(Folder::create_in(&known_bases())?),
         };
         self.folder = Arc::downgrade(&folder);
         self.given += 1;
@@ -65,12 +66,13 @@ impl SocketFolder {
 }
 
 impl Folder {
-    /// Makes a folder in that of the service manager, of the session, or for temporary files.
-    fn create() -> io::Result<Self> {
-        let known = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"];
-        let base = known.into_iter().find_map(env::var_os).map(PathBuf::from);
-        let base = base.filter(|base| base.is_absolute() && base.is_dir());
-        let base = base.unwrap_or_else(env::temp_dir);
+    /// Makes a folder in the first of these that allows it, or in that for temporary files.
+    fn create_in(bases: &[PathBuf]) -> io::Result<Self> {
+        let made = bases.iter().find_map(|base| Self::create_at(base).ok());
+        made.map_or_else(|| Self::create_at(&env::temp_dir()), Ok)
+    }
+
+    fn create_at(base: &Path) -> io::Result<Self> {
         let mut number = 0;
         loop {
             let name = format!("ringmaster-{}-{number}", std::process::id());
@@ -87,6 +89,20 @@ impl Folder {
             }
         }
     }
+}
+
+/// Returns the folders of the service manager and of the session.
+fn known_bases() -> Vec<PathBuf> {
+    let [service, session] = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].map(env::var_os);
+    absolute_bases(service, session)
+}
+
+/// Returns the absolute ones of these folders. That of the service manager may be several, with
+/// colons between them (systemd.exec(5), `RuntimeDirectory=`).
+fn absolute_bases(service: Option<OsString>, session: Option<OsString>) -> Vec<PathBuf> {
+    let service = service.unwrap_or_default();
+    let all = env::split_paths(&service).chain(session.map(PathBuf::from));
+    all.filter(|base| base.is_absolute()).collect()
 }
 
 impl Drop for Folder {
@@ -119,6 +135,32 @@ mod tests {
         ] {
             assert_eq!(asks_for_socket(command), asks, "{command}");
         }
+    }
+
+    #[test]
+    fn the_folder_is_made_in_the_first_absolute_one_that_allows_it() {
+        let bases = |service: &str, session: Option<&str>| {
+            absolute_bases(Some(service.into()), session.map(OsString::from))
+        };
+        let paths = |all: &[&str]| all.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(
+            bases("/run/a:run:/run/b", Some("/run/user/1")),
+            paths(&["/run/a", "/run/b", "/run/user/1"])
+        );
+        assert_eq!(bases("", Some("/run/user/1")), paths(&["/run/user/1"]));
+        assert_eq!(bases("run", Some("user")), paths(&[]));
+        assert_eq!(absolute_bases(None, None), paths(&[]));
+        let at = |bases: &[&str]| {
+            let folder = Folder::create_in(&paths(bases)).unwrap();
+            folder.0.parent().unwrap().to_owned()
+        };
+        let good = Folder::create_in(&[]).unwrap();
+        let temporary = good.0.parent().unwrap();
+        assert_eq!(temporary, env::temp_dir());
+        // No user may make a folder in /proc (proc(5)).
+        let path = good.0.to_str().unwrap();
+        assert_eq!(at(&["/no/such", "/proc", path, "/dev"]), good.0);
+        assert_eq!(at(&["/proc"]), temporary);
     }
 
     #[test]
