@@ -229,6 +229,14 @@ impl Settings {
         }
     }
 
+    /// Sets the value that counts for the setting of this name, if it has none.
+    pub fn set_default(&mut self, name: &str, value: impl fmt::Display) {
+        let configured = self.get(name).map(Setting::configured);
+        if configured.is_some_and(|values| values.is_empty()) {
+            self.set_effective(name, value);
+        }
+    }
+
     /// Returns the sentence with the source of each value in the place of its flag. A place in the
     /// configuration file is long, so a sentence that says more than `(--flag)` has it at its end.
     #[must_use]

@@ -56,6 +56,13 @@ pub enum ConnectionRefused {
 }
 
 impl ClientPolicy {
+    /// Returns the number of requests of one client that may come at once, if they have a rate.
+    #[must_use]
+    pub fn burst(&self) -> Option<u32> {
+        let (limits, _) = self.limited.as_ref()?;
+        limits.rate.map(|(_, size)| size.burst)
+    }
+
     /// Creates the rules. Without a limit no table is kept.
     #[must_use]
     pub fn new(networks: NetworkRules, limits: Option<ClientLimits>) -> Self {

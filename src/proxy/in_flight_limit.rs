@@ -24,7 +24,8 @@ pub struct InFlightRule {
 /// Limits of the replicas, shared by all workers.
 #[derive(Debug)]
 pub struct InFlightLimits {
-    pub(super) rule: InFlightRule,
+    /// Rule for each replica.
+    pub rule: InFlightRule,
     /// Locked only when a worker follows a new roster.
     by_replica: Mutex<HashMap<ReplicaId, Weak<InFlightLimit>>>,
 }

@@ -1,6 +1,9 @@
 //! The values that count where they are not those of the settings: a port that the system chose, a
 //! limit that was lowered, a default that depends on others.
 
+use std::fmt::Display;
+use std::time::Duration;
+
 use crate::config::{Config, ReplicaSource};
 use crate::settings::Settings;
 use crate::startup::Addresses;
@@ -21,11 +24,21 @@ pub(super) fn effective(mut settings: Settings, config: &Config, at: Addresses) 
     settings.set_effective("data-port-admin", admin);
     if !matches!(config.replicas, ReplicaSource::Fixed(_)) {
         settings.set_effective("name-pattern", &config.names);
-        let stop = humantime::format_duration(config.stop.replica).to_string();
-        let configured = settings.get("replica-stop-timeout");
-        if configured.is_some_and(|setting| setting.shown().is_empty()) {
-            settings.set_effective("replica-stop-timeout", stop);
-        }
+        settings.set_default("replica-stop-timeout", duration(config.stop.replica));
+    }
+    if let Some(limits) = &config.proxy.in_flight {
+        settings.set_default("queue", limits.rule.queue);
+        settings.set_default("queue-timeout", duration(limits.rule.queue_timeout));
+    }
+    if let ReplicaSource::Fixed(fixed) = &config.replicas {
+        settings.set_default("resolve-interval", duration(fixed.resolve_interval));
+    }
+    if let Some(burst) = config.proxy.clients.burst() {
+        settings.set_default("burst-per-client", burst);
     }
     settings
+}
+
+fn duration(time: Duration) -> impl Display {
+    humantime::format_duration(time)
 }

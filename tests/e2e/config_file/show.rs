@@ -107,3 +107,42 @@ fn a_limit_that_was_lowered_is_shown_as_it_counts() {
     assert_eq!(setting(&program, "replicas")["value"], Value::Null);
     assert_eq!(setting(&program, "data-port-admin")["value"], "off");
 }
+
+#[test]
+fn a_default_that_depends_on_another_flag_is_shown_with_it() {
+    let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let at = format!("--backend=a={}", backend.addr);
+    let names = [
+        "queue",
+        "queue-timeout",
+        "burst-per-client",
+        "resolve-interval",
+        "replica-stop-timeout",
+    ];
+    let shown = |args: &[&str]| {
+        let program = Ringmaster::start(args);
+        names.map(|name| {
+            let setting = setting(&program, name);
+            setting["value"].as_str().map(str::to_owned)
+        })
+    };
+    let some = |value: &str| Some(value.to_owned());
+    let none = || None::<String>;
+    let limits = [
+        &at,
+        "--max-in-flight-per-replica=4",
+        "--rate-per-client=7/s",
+    ];
+    let expected = [some("128"), some("5s"), some("7"), some("5s"), none()];
+    assert_eq!(shown(&limits), expected);
+    let given = [
+        "--queue=0",
+        "--queue-timeout=1500ms",
+        "--burst-per-client=3",
+    ];
+    let expected = [some("0"), some("1500ms"), some("3"), some("5s"), none()];
+    assert_eq!(shown(&[&limits[..], &given[..]].concat()), expected);
+    let managed = ["--replicas=1", "--drain-timeout=1s"];
+    let expected = [none(), none(), none(), none(), some("2s")];
+    assert_eq!(shown(&managed), expected);
+}
