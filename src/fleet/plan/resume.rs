@@ -35,10 +35,15 @@ pub(super) fn initial_state(
     let weights = first.iter().map(|first| (first.seat, first.weight));
     let ring = policy.ring.build_weighted(&on_ring, &weights.collect())?;
     let mut replicas = ReplicaTable::new();
-    let records = first
+    let mut records: Vec<SeatRecord> = first
         .iter()
         .map(|first| initial_record(&policy, first, &mut replicas, now))
         .collect();
+    if !policy.watched && records.iter().any(|record| record.inherited) {
+        // No answer tells that these join a fleet that serves.
+        let new = records.iter_mut().filter(|record| !record.inherited);
+        new.for_each(|record| record.joined_at = Some(now));
+    }
     for standby in standbys {
         let phase = Phase::Standby { since: now };
         let mut replica = Replica::found(None, standby.name.clone(), standby.addr, phase);

@@ -48,8 +48,8 @@ pub(super) struct SeatRecord {
     pub(super) down_since: Option<Instant>,
     /// Time since which its holder is up.
     pub(super) up_since: Option<Instant>,
-    /// Time at which its holder last began to get requests; `None` for a first replica, which
-    /// joins together with others.
+    /// Time at which its holder last began to get requests; `None` for a first replica that joins
+    /// together with others.
     pub(super) joined_at: Option<Instant>,
     /// Time since which its holder is up and was never suspect.
     pub(super) steady_since: Option<Instant>,
@@ -122,9 +122,14 @@ impl SeatRecord {
         holder.map_or(&self.first_name, |holder| &holder.name)
     }
 
-    /// Records an answer in the seat. Returns `true` if it is the first in a first seat.
-    pub(super) fn record_first_answer(&mut self) -> bool {
-        mem::take(&mut self.awaits_first_answer)
+    /// Records an answer in the seat. Returns `true` if it is the first in a first seat, whose
+    /// replica has a slow start only if it joins late.
+    pub(super) fn record_first_answer(&mut self, joins_late: bool, now: Instant) -> bool {
+        let is_first = mem::take(&mut self.awaits_first_answer);
+        if is_first && joins_late {
+            self.joined_at = Some(now);
+        }
+        is_first
     }
 
     /// Gives the seat to a replica that has answered, and whose version it has from now on. Returns

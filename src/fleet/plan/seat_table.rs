@@ -1,7 +1,7 @@
 //! Table of the seats.
 
 use std::collections::{BTreeSet, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::seat::SeatRecord;
 use crate::fleet::engine::{ExitReport, VacantSeats};
@@ -85,6 +85,19 @@ impl SeatTable {
     /// Returns `true` if each of the first seats has had an answer, or was removed by order.
     pub(super) fn has_all_first_answers(&self) -> bool {
         !self.seats.iter().any(|record| record.awaits_first_answer)
+    }
+
+    /// Returns `true` if a first replica of `seat` would join others that have been up for longer
+    /// than `slow_start`, or have served the former balancer while the seat did not.
+    pub(super) fn joins_late(&self, seat: Seat, slow_start: Duration, now: Instant) -> bool {
+        let is_inherited = self.get(seat).is_some_and(|record| record.inherited);
+        let mut others = self.seats.iter().filter(|record| record.seat != seat);
+        others.any(|other| {
+            let served = other.inherited && !is_inherited;
+            let up_for = other.up_since.map(|up| now.saturating_duration_since(up));
+            let is_older = up_for.is_some_and(|up_for| up_for > slow_start);
+            served && (other.is_held() || other.awaits_first_answer) || is_older
+        })
     }
 
     /// Sets the health of the holder `id`. Returns `true` if the roster shows the difference: a

@@ -24,6 +24,7 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
     let was_standby = matches!(replica.phase, Phase::Promoting { .. });
     replica.phase = Phase::Up;
     let (name, version) = (replica.name.clone(), replica.version.clone());
+    let joins_late = state.seats.joins_late(seat, state.policy.slow_start, now);
     let Some(record) = state.seats.get_mut(seat) else {
         return;
     };
@@ -44,7 +45,7 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
         stands_in,
     };
     let former = record.take(holder, now);
-    let is_first = record.record_first_answer();
+    let is_first = record.record_first_answer(joins_late, now);
     state.effects.publish();
     if is_backend {
         return complete_move(state, id, former.filter(|_| !is_first), down_since);
@@ -123,9 +124,10 @@ pub(super) fn recover(state: &mut PlanState, id: ReplicaId) {
     replica.phase = Phase::Up;
     let name = replica.name.clone();
     state.set_health(id, Health::Up);
+    let joins_late = state.seats.joins_late(seat, state.policy.slow_start, now);
     let is_first = state.seats.get_mut(seat).is_some_and(|record| {
         record.holder_answers(now);
-        record.record_first_answer()
+        record.record_first_answer(joins_late, now)
     });
     if !state.orders.is_replacing(seat) {
         state.cancel_successor(seat, &format!("{name} spoke first"));

@@ -92,3 +92,60 @@ fn there_is_none_without_the_flag() {
     bench.order(Order::Ready(name("S1")));
     assert!(bench.published() && starting(&bench).is_empty());
 }
+
+/// Returns fixed backends at the addresses of S1, S2 and S3, of which the former balancer had
+/// those in `served`.
+fn resumed(watched: bool, served: &[u32]) -> Bench {
+    let now = Instant::now();
+    let seats = [S1, S2, S3].map(|id| {
+        let addr: crate::orders::BackendAddr = addr(id).to_string().parse().unwrap();
+        let seat = Seat(u32::try_from(id.0).unwrap());
+        InitialSeat {
+            backend: Some(addr.clone()),
+            serves: served.contains(&seat.0),
+            ..InitialSeat::new(seat, name(&format!("S{seat}")), addr.literal())
+        }
+    });
+    let policy = Policy {
+        watched,
+        version: None,
+        slow_start: TIME,
+        ..policy(Management::External)
+    };
+    Bench::of(Plan::resume(policy, &seats, &[], now).unwrap(), now)
+}
+
+#[test]
+fn a_first_replica_that_joins_when_others_are_long_up_has_one() {
+    for (later, has_one) in [(TIME, false), (TIME + MS, true)] {
+        let mut bench = resumed(true, &[]);
+        bench.probe(S1, ProbeEvent::Answered);
+        bench.after(later);
+        bench.probe(S3, ProbeEvent::Answered);
+        assert_eq!(starting(&bench) == [3], has_one, "{later:?}");
+        assert_eq!(starting(&bench).is_empty(), !has_one);
+    }
+}
+
+#[test]
+fn at_a_takeover_a_new_backend_has_one_and_the_others_have_none() {
+    // Its answer may come before theirs.
+    for order in [[S1, S2, S3], [S3, S2, S1]] {
+        let mut bench = resumed(true, &[1, 2]);
+        for id in order {
+            bench.probe(id, ProbeEvent::Answered);
+        }
+        assert_eq!(starting(&bench), [3]);
+        bench.after(TIME);
+        assert!(starting(&bench).is_empty());
+    }
+    let mut all = resumed(true, &[1, 2, 3]);
+    for id in [S1, S2, S3] {
+        all.probe(id, ProbeEvent::Answered);
+    }
+    assert!(starting(&all).is_empty());
+    // Without heartbeats they count as up at once.
+    assert_eq!(starting(&resumed(false, &[1, 2])), [3]);
+    assert!(starting(&resumed(false, &[])).is_empty());
+    assert!(starting(&resumed(false, &[1, 2, 3])).is_empty());
+}
