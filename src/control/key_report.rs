@@ -154,7 +154,7 @@ fn serving<'a>(
         all.filter(move |candidate| !(some && candidate.is_ejected()))
     };
     let away = Reason::State(seat_state(home.member));
-    let Some(first) = accepting().next() else {
+    let Some(joining) = accepting().next() else {
         let mut suspects = candidates.iter().filter(|candidate| candidate.is_suspect());
         return suspects
             .next()
@@ -163,24 +163,46 @@ fn serving<'a>(
                 false => (*suspect, away),
             });
     };
-    if first.slow_start().is_some_and(|it| !it.takes(key, now)) {
-        let is_whole = |it: &Candidate<'_>| it.slow_start().is_none_or(|it| it.is_over(now));
-        if let Some(other) = accepting().find(is_whole) {
-            return Some((other, Reason::SlowStart(first)));
-        }
-    }
-    let is_home = first.seat == home.seat;
+    let is_whole = |it: &Candidate<'_>| it.slow_start().is_none_or(|it| it.is_over(now));
+    let waits = joining.slow_start().is_some_and(|it| !it.takes(key, now));
+    let other = accepting().find(|other| waits && is_whole(other));
+    let first = other.unwrap_or(joining);
+    let joining_serves = match joining.seat == home.seat {
+        true => Reason::Home,
+        false => away,
+    };
     if first.is_full() {
         return Some((first, Reason::Bound));
     }
-    if first.is_slow() {
-        let quick = || accepting().filter(|candidate| !candidate.is_slow());
-        let other = quick().find(|candidate| !candidate.is_full());
-        if let Some(other) = other.or_else(|| quick().next()) {
-            return Some((other, Reason::Guard(first)));
-        }
+    if first.is_slow()
+        && let Some(quick) = first_quick(accepting, is_whole)
+    {
+        let reason = match (quick.seat == joining.seat, first.seat == joining.seat) {
+            (true, _) => joining_serves,
+            (false, true) => Reason::Guard(first),
+            (false, false) => Reason::SlowStart(joining),
+        };
+        return Some((quick, reason));
     }
-    Some((first, if is_home { Reason::Home } else { away }))
+    let reason = match first.seat == joining.seat {
+        true => joining_serves,
+        false => Reason::SlowStart(joining),
+    };
+    Some((first, reason))
+}
+
+/// Returns the first candidate that is not slow: one in slow start only without any other, and one
+/// that is full only without any other of these.
+fn first_quick<'a, A: Iterator<Item = Candidate<'a>>>(
+    accepting: impl Fn() -> A,
+    is_whole: impl Fn(&Candidate<'a>) -> bool,
+) -> Option<Candidate<'a>> {
+    let quick = || accepting().filter(|candidate| !candidate.is_slow());
+    let whole = || quick().filter(&is_whole);
+    let first = whole().find(|candidate| !candidate.is_full());
+    let first = first.or_else(|| whole().next());
+    let first = first.or_else(|| quick().find(|candidate| !candidate.is_full()));
+    first.or_else(|| quick().next())
 }
 
 fn serving_line(candidates: &[Candidate<'_>], serving: Option<(Candidate<'_>, Reason)>) -> String {
@@ -197,6 +219,9 @@ fn serving_line(candidates: &[Candidate<'_>], serving: Option<(Candidate<'_>, Re
             let full = candidate.label();
             let away = match candidates.first() {
                 Some(first) if first.seat == seat => String::new(),
+                Some(first) if first.accepts_requests() && !first.is_ejected() => {
+                    format!("{home} is in slow start, ")
+                }
                 first => {
                     let state = seat_state(first.and_then(|first| first.member));
                     format!("{home} is {state}, ")
@@ -364,6 +389,36 @@ mod tests {
             (all[1].health, all[2].drained) = (Health::Down, true);
         };
         assert_eq!(served(alone), at(0, "home"));
+        let fallback = |change: fn(&Member)| {
+            served(|all| {
+                home(all);
+                change(&all[1]);
+            })
+        };
+        assert_eq!(fallback(slow), at(2, "slow_start"));
+        assert_eq!(fallback(full), at(1, "bound"));
+        let slow_home = |started: usize| {
+            served(|all| {
+                slow(&all[0]);
+                all[1..=started]
+                    .iter_mut()
+                    .for_each(|it| it.slow_start = begun(59));
+            })
+        };
+        assert_eq!(slow_home(1), at(2, "guard"));
+        assert_eq!(slow_home(2), at(1, "guard"), "no quick seat is whole");
+        let back = |all: &mut [Member]| {
+            home(all);
+            all[1..].iter().for_each(slow);
+        };
+        assert_eq!(served(back), at(0, "home"));
+        let (roster, _) = members(|all| {
+            home(all);
+            full(&all[1]);
+        });
+        let (lines, _) = owner_report(b"0", &roster);
+        let because = "is in slow start, S";
+        assert!(lines.last().unwrap().contains(because), "{lines:?}");
         let (roster, order) = members(home);
         let (lines, _) = owner_report(b"0", &roster);
         let line = format!(

@@ -92,14 +92,29 @@ pub(super) fn choose(
                 if news {
                     view.upstreams[first].mark_slow();
                 }
-                let quick = |at: usize| up(at) && !load.is_slow(at);
-                let other = view.first_up(key, |at| quick(at) && !load.is_full(at));
-                let other = other.or_else(|| view.first_up(key, quick));
+                let other = first_quick(view, load, key, now, up);
                 serve(other.unwrap_or(first), RouteReason::Diverted)
             }
         }
     };
     Choice::Serve(upstream, reason)
+}
+
+/// Returns the first seat in ring order that is `up` and not slow: one that is in slow start only
+/// without any other, and one that is full only without any other of these.
+fn first_quick(
+    view: &RosterView,
+    load: &LoadView,
+    key: Key,
+    now: Instant,
+    up: impl Fn(usize) -> bool,
+) -> Option<usize> {
+    let quick = |at: usize| up(at) && !load.is_slow(at);
+    let whole = |at: usize| quick(at) && slow_start::is_whole(view, at, now);
+    let first = view.first_up(key, |at| whole(at) && !load.is_full(at));
+    let first = first.or_else(|| view.first_up(key, whole));
+    let first = first.or_else(|| view.first_up(key, |at| quick(at) && !load.is_full(at)));
+    first.or_else(|| view.first_up(key, quick))
 }
 
 /// Returns the replica of a key's home if it is not up.

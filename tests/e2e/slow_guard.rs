@@ -151,3 +151,49 @@ fn without_the_guard_every_request_waits_at_home() {
             .all(|quick| !quick.requests().is_empty())
     );
 }
+
+#[test]
+fn the_keys_of_a_slow_replica_go_past_one_in_slow_start() {
+    let mut fixture = Fixture::start(&["--slow-start", "1h"]);
+    let mut waiting: Vec<Client> = (0..ASKED).map(|_| fixture.ask_home()).collect();
+    fixture.ask_others();
+    let mut client = fixture.program.client();
+    assert_eq!(client.ask(with_id(100_000)).status(), 200);
+    fixture.program.expect_log("seat 1 is slow");
+    // The probe is owed, so that no other key goes home.
+    waiting.push(fixture.ask_home());
+    fixture.program.command("drain S2; ready S2");
+    let (mut next_is_starting, mut next_is_slow) = (0, 0);
+    for id in (100_000..).filter(|id| by_formula(3, *id) != 3).take(120) {
+        let answer = fixture.program.command(&format!("where {id}"));
+        let seats = answer.lines().filter_map(|line| line.strip_prefix("seat "));
+        let order: Vec<&str> = seats.map(|line| &line[..1]).collect();
+        let at_home = answer.contains("\nserves seat 2 S2\n");
+        assert!(
+            at_home || answer.contains("\nserves seat 3 S3: "),
+            "{answer}"
+        );
+        assert!(!at_home || order[0] == "2", "{answer}");
+        next_is_starting += u32::from(order == ["1", "2", "3"]);
+        next_is_slow += u32::from(order == ["2", "1", "3"] && !at_home);
+        let there = fixture.quick.each_ref().map(|quick| quick.requests().len());
+        assert_eq!(client.ask(with_id(id)).status(), 200);
+        let now = fixture.quick.each_ref().map(|quick| quick.requests().len());
+        let served = usize::from(!at_home);
+        assert_eq!(now[served], there[served] + 1, "{id}: {answer}");
+    }
+    assert!(next_is_starting > 0 && next_is_slow > 0);
+    // Without another quick replica the one in slow start serves them all.
+    fixture.program.command("drain S3");
+    let there = fixture.quick[0].requests().len();
+    for id in (100_000..).filter(|id| by_formula(3, *id) != 3).take(20) {
+        assert_eq!(client.ask(with_id(id)).status(), 200);
+        let answer = fixture.program.command(&format!("where {id}"));
+        assert!(answer.contains("\nserves seat 2 S2"), "{answer}");
+    }
+    assert_eq!(fixture.quick[0].requests().len(), there + 20);
+    fixture.release = None;
+    for client in &mut waiting {
+        assert_eq!(client.reply().status(), 200);
+    }
+}
