@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::engine::Management;
+use super::engine::{Environment, Management};
 use super::heartbeat::ProbeKind;
 use super::names;
 use super::plan::{InitialSeat, Plan, Policy, ProbeWording};
@@ -30,8 +30,26 @@ use handover::{backend_seats, inherited_seats};
 pub struct Discovery {
     pub(super) settings: FleetSettings,
     pub(super) plan: Plan,
+    /// The environment of the engine.
+    pub(super) survey: EngineSurvey,
+}
+
+/// The environment of an engine that depends on one.
+#[derive(Debug)]
+pub(super) enum EngineSurvey {
+    /// Child processes and fixed backends depend on none.
+    Nothing,
     /// The environment of containers, and what becomes of those that exist.
-    pub(super) containers: Option<ExistingContainers>,
+    Containers(Box<ExistingContainers>),
+}
+
+impl EngineSurvey {
+    fn environment(&self) -> Option<&Environment> {
+        match self {
+            Self::Containers(existing) => Some(&existing.0),
+            Self::Nothing => None,
+        }
+    }
 }
 
 impl Discovery {
@@ -57,8 +75,8 @@ impl Discovery {
     /// published port, if this program runs in a container.
     #[must_use]
     pub fn seen_from_host(&self, listening: SocketAddr) -> SocketAddr {
-        match &self.containers {
-            Some((environment, _)) => environment.seen_from_host(listening),
+        match self.survey.environment() {
+            Some(environment) => environment.seen_from_host(listening),
             None => listening,
         }
     }
@@ -72,7 +90,7 @@ impl Discovery {
     /// Returns the host's address on the network of the replicas, if it is to be trusted.
     #[must_use]
     pub fn gateway(&self) -> Option<IpAddr> {
-        self.containers.as_ref()?.0.gateway
+        self.survey.environment()?.gateway
     }
 }
 
@@ -85,21 +103,27 @@ pub fn discover(settings: FleetSettings) -> anyhow::Result<Discovery> {
     settings.check()?;
     let now = Instant::now();
     let policy = policy(&settings);
-    let (mut plan, containers) = match &settings.replicas {
+    let (mut plan, survey) = match &settings.replicas {
         ReplicaSettings::Process { wanted, .. } => {
             let seats = match &settings.seats {
                 None => new_seats(settings.names.first_names(wanted.count)),
                 Some(seats) => inherited_seats(seats, &names::random_name),
             };
-            (Plan::resume(policy, &seats, &[], now)?, None)
+            (
+                Plan::resume(policy, &seats, &[], now)?,
+                EngineSurvey::Nothing,
+            )
         }
         ReplicaSettings::Fixed(fixed) => {
             let seats = backend_seats(&fixed.backends, settings.seats.as_deref());
-            (Plan::resume(policy, &seats, &[], now)?, None)
+            (
+                Plan::resume(policy, &seats, &[], now)?,
+                EngineSurvey::Nothing,
+            )
         }
         ReplicaSettings::Docker(wanted) => {
             let (plan, existing) = containers::discover(&settings, wanted, policy, now)?;
-            (plan, Some(existing))
+            (plan, EngineSurvey::Containers(Box::new(existing)))
         }
     };
     if settings.taken_over_from.is_some() {
@@ -108,7 +132,7 @@ pub fn discover(settings: FleetSettings) -> anyhow::Result<Discovery> {
     Ok(Discovery {
         settings,
         plan,
-        containers,
+        survey,
     })
 }
 

@@ -85,6 +85,7 @@ impl FleetLoop {
     /// if nothing is left.
     pub(super) async fn run(mut self, mut inbox: Inbox) -> bool {
         let (mut stop_by, mut leave) = (None::<Instant>, false);
+        self.engine.begin();
         self.step(Input::Begin);
         while !self.pending.finished {
             // Timers come before orders and evidence, which clients could send without end.

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::discovery::{Discovery, ExistingContainers};
+use super::discovery::{Discovery, EngineSurvey};
 use super::engine::{Docker, Engine, EngineEvents, Fixed, Management, Process, Resolver};
 use super::event_loop::{BackendSaver, FleetLoop, Heartbeats, Inbox, Pending, SaveResult};
 use super::event_recorder::EventRecorder;
@@ -41,7 +41,7 @@ pub fn start(
     let Discovery {
         settings,
         plan,
-        containers,
+        survey,
     } = discovery;
     let (engine_events, engine_inbox) = mpsc::unbounded_channel();
     let (probe_events, probe_inbox) = mpsc::unbounded_channel();
@@ -55,7 +55,7 @@ pub fn start(
     orders.names.send_replace(plan.listed().into());
     let journal = Journal::default();
     let engine_events = EngineEvents::new(engine_events);
-    let mut engine = new_engine(&settings, containers, &journal, engine_events)?;
+    let mut engine = new_engine(&settings, survey, &journal, engine_events)?;
     engine.set_handover(is_takeover);
     let schedule = settings.heartbeat.as_ref();
     let schedule = schedule.map(|heartbeat| probe_schedule(heartbeat, engine.management()));
@@ -126,11 +126,11 @@ fn backend_saver(
 /// Creates the engine and records the containers that were lost while no balancer ran.
 fn new_engine(
     settings: &FleetSettings,
-    containers: Option<ExistingContainers>,
+    survey: EngineSurvey,
     journal: &Journal,
     engine_events: EngineEvents,
 ) -> anyhow::Result<Box<dyn Engine>> {
-    Ok(match (&settings.replicas, containers) {
+    Ok(match (&settings.replicas, survey) {
         (ReplicaSettings::Process { binary, wanted }, _) => {
             Box::new(Process::new(binary, wanted, engine_events)?)
         }
@@ -139,7 +139,8 @@ fn new_engine(
             Resolver::system(),
             engine_events,
         )),
-        (ReplicaSettings::Docker(_), Some((environment, adoption))) => {
+        (ReplicaSettings::Docker(_), EngineSurvey::Containers(existing)) => {
+            let (environment, adoption) = *existing;
             for event in adoption.lost {
                 tracing::info!("{event}");
                 journal.push(SystemTime::now(), EventBody::Replica(event));
@@ -154,7 +155,7 @@ fn new_engine(
                 counters,
             ))
         }
-        (ReplicaSettings::Docker(_), None) => bail!("the existing containers were not discovered"),
+        (ReplicaSettings::Docker(_), _) => bail!("the existing containers were not discovered"),
     })
 }
 
@@ -165,7 +166,7 @@ fn probe_schedule(settings: &HeartbeatSettings, management: Management) -> Probe
         interval: settings.interval,
         timeout: settings.timeout,
         probe: settings.probe.clone(),
-        eager: management == Management::Managed,
+        eager: management.is_managed(),
     }
 }
 

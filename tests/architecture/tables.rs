@@ -106,6 +106,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 36] = [
     (
         "bollard",
         &[
+            "src/fleet/engine/client.rs",
             "src/fleet/engine/docker/api.rs",
             "src/fleet/engine/docker/logs.rs",
             "src/fleet/engine/docker/api_types.rs",

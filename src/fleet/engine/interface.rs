@@ -30,6 +30,13 @@ pub(in crate::fleet) enum Management {
     External,
 }
 
+impl Management {
+    /// Returns `true` if the fleet starts and removes replicas.
+    pub(in crate::fleet) fn is_managed(self) -> bool {
+        self == Self::Managed
+    }
+}
+
 /// The way in which a replica is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::fleet) enum StopMode {
@@ -92,6 +99,10 @@ pub(in crate::fleet) enum EngineEvent {
 pub(in crate::fleet) trait Engine: fmt::Debug + Send {
     /// Returns the party that keeps the number of replicas.
     fn management(&self) -> Management;
+
+    /// Begins the work that needs no replica, on the fleet's event loop. Called once, and first. An
+    /// engine that works for its replicas alone has nothing to do here.
+    fn begin(&mut self) {}
 
     /// Starts a replica of this version; without a seat it is a standby. `Started`, `Failed` or
     /// `NameRefused` follows, or `Ended` when it ended meanwhile. A replica that was found running

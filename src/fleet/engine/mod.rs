@@ -6,6 +6,7 @@
 //! failed or ended by itself. Only when it is told to remove the replica does it send
 //! [`EngineEvent::Removed`].
 
+mod client;
 mod docker;
 mod exit_report;
 mod fixed;

@@ -11,7 +11,7 @@ use super::standby::{self, PROMOTION_TIMEOUT};
 use super::state::PlanState;
 use super::types::{Action, Environment};
 use super::{add, candidates, deaths};
-use crate::fleet::engine::{EngineEvent, ExitReport, Management, StopMode};
+use crate::fleet::engine::{EngineEvent, ExitReport, StopMode};
 use crate::fleet::events::EventKind;
 use crate::orders::OrderError;
 use crate::roster::{Health, ReplicaAddr, ReplicaId};
@@ -19,7 +19,7 @@ use crate::roster::{Health, ReplicaAddr, ReplicaId};
 /// Has the engine adopt or start the first replicas. Fixed backends run already.
 pub(super) fn begin(state: &mut PlanState) {
     for (id, replica) in state.replicas.iter() {
-        if state.policy.keeper == Management::External {
+        if !state.policy.keeper.is_managed() {
             if let Some(addr) = replica.addr
                 && state.policy.watched
             {

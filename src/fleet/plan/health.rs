@@ -12,7 +12,7 @@ use super::replica::{Phase, Replica};
 use super::state::PlanState;
 use super::types::{Action, Environment};
 use super::{add, candidates, deaths, replacement, seating, standby};
-use crate::fleet::engine::{Management, StopMode};
+use crate::fleet::engine::StopMode;
 use crate::fleet::events::EventKind;
 use crate::roster::{Evidence, EvidenceKind, Health, ReplicaId};
 
@@ -187,14 +187,14 @@ fn on_refused(state: &mut PlanState, id: ReplicaId, refusal: Refusal, env: &mut 
             false => report_failure(state, id, failure),
         };
     }
-    match (phase, state.policy.keeper) {
+    match (phase, state.policy.keeper.is_managed()) {
         (Some(Phase::Answered), _) => add::undo(state, id, why),
         (Some(Phase::Standby { .. } | Phase::Promoting { .. }), _) => {
             standby::drop_dead(state, id, &why);
         }
         (Some(Phase::Draining { .. }), _) => deaths::abandon_drain(state, id, why),
-        (_, Management::External) if serves => deaths::mark_unresponsive(state, id, why, env),
-        (Some(Phase::Up | Phase::Suspect | Phase::Unresponsive), Management::Managed) => {
+        (_, false) if serves => deaths::mark_unresponsive(state, id, why, env),
+        (Some(Phase::Up | Phase::Suspect | Phase::Unresponsive), true) => {
             deaths::mark_dead(state, id, why, env);
             state.remove(id, StopMode::Kill);
             if let Some(replica) = state.replicas.get_mut(id) {
@@ -209,7 +209,7 @@ fn on_refused(state: &mut PlanState, id: ReplicaId, refusal: Refusal, env: &mut 
 /// Keeps the failure of a heartbeat that has no consequence: its replica is starting, or down
 /// already. The first failure and each change become events.
 fn report_failure(state: &mut PlanState, id: ReplicaId, failure: ProbeFailure) {
-    let (now, keeper) = (state.now, state.policy.keeper);
+    let (now, is_managed) = (state.now, state.policy.keeper.is_managed());
     let start_timeout = state.policy.start_timeout;
     let Some(replica) = state.replicas.get_mut(id) else {
         return;
@@ -219,9 +219,7 @@ fn report_failure(state: &mut PlanState, id: ReplicaId, failure: ProbeFailure) {
         Phase::Starting { until } => until.checked_sub(start_timeout),
         Phase::Candidate { since } => Some(since),
         // A successor of a managed replica is on its way, and the end is an event.
-        Phase::Unresponsive if keeper == Management::External || replica.last_ok().is_none() => {
-            None
-        }
+        Phase::Unresponsive if !is_managed || replica.last_ok().is_none() => None,
         _ => return,
     };
     if replica.failures.take_news(now, started) {

@@ -5,7 +5,6 @@
 use super::standby;
 use super::state::PlanState;
 use super::types::Environment;
-use crate::fleet::engine::Management;
 use crate::fleet::events::EventKind;
 use crate::fleet::version::Version;
 use crate::ring::Seat;
@@ -13,7 +12,7 @@ use crate::roster::ReplicaName;
 
 /// Starts a successor for every seat that should have one by now.
 pub(super) fn fill(state: &mut PlanState, env: &mut dyn Environment) {
-    if state.policy.keeper == Management::External || state.handover.is_released() {
+    if !state.policy.keeper.is_managed() || state.handover.is_released() {
         return;
     }
     let allowed = allowed_for_silent(state);
@@ -89,7 +88,7 @@ pub(super) fn record_silence(state: &mut PlanState, seat: Seat, name: ReplicaNam
     let silent = state.mass_silence.record(now, interval);
     let wanted = state.seats.wanted_count();
     let should_hold = state.mass_silence.should_hold(silent, wanted);
-    if !should_hold || state.policy.keeper == Management::External {
+    if !should_hold || !state.policy.keeper.is_managed() {
         return;
     }
     state.mass_silence.hold(now);

@@ -17,7 +17,6 @@ use super::seat::{Holder, SeatRecord};
 use super::seat_table::SeatTable;
 use super::state::PlanState;
 use super::types::{InitialSeat, InitialStandby, Policy};
-use crate::fleet::engine::Management;
 use crate::ring::{RingError, Seat};
 use crate::roster::Health;
 
@@ -85,7 +84,7 @@ fn initial_record(
     let Some(addr) = first.addr else {
         return record;
     };
-    if policy.keeper == Management::Managed {
+    if policy.keeper.is_managed() {
         let time_to_answer = policy.interval * (policy.misses + 1);
         let time_to_answer = time_to_answer.max(policy.replace_after);
         record.backoff.hold_until(now + time_to_answer);

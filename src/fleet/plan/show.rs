@@ -10,7 +10,6 @@ use super::backend_change::BackendOrder;
 use super::replica::{Phase, Replica};
 use super::seat::SeatRecord;
 use super::state::PlanState;
-use crate::fleet::engine::Management;
 use crate::orders::{BackendAddr, ReplicaInfo, ReplicaState};
 use crate::roster::ReplicaId;
 
@@ -44,7 +43,7 @@ fn describe_replica(
         seat: replica.seat,
         state: match state.is_skipped(id) {
             true if !drained => ReplicaState::Silent,
-            _ => state_of(replica.phase, drained, state.policy.keeper),
+            _ => state_of(replica.phase, drained, state.policy.keeper.is_managed()),
         },
         addr: replica.addr,
         backend: typed_addr(state, replica),
@@ -74,7 +73,7 @@ fn typed_addr(state: &PlanState, replica: &Replica) -> Option<BackendAddr> {
     Some(backend.addr.clone())
 }
 
-fn state_of(phase: Phase, drained: bool, management: Management) -> ReplicaState {
+fn state_of(phase: Phase, drained: bool, is_managed: bool) -> ReplicaState {
     match phase {
         Phase::Starting { .. } => ReplicaState::Starting,
         Phase::Answered => ReplicaState::Answered,
@@ -84,8 +83,8 @@ fn state_of(phase: Phase, drained: bool, management: Management) -> ReplicaState
         Phase::Up => ReplicaState::Up,
         Phase::Suspect => ReplicaState::Suspect,
         Phase::Candidate { .. } => ReplicaState::Down,
-        Phase::Unresponsive if management == Management::External => ReplicaState::Down,
-        Phase::Unresponsive => ReplicaState::Silent,
+        Phase::Unresponsive if is_managed => ReplicaState::Silent,
+        Phase::Unresponsive => ReplicaState::Down,
         Phase::Draining { .. } => ReplicaState::Leaving,
         Phase::Removing { .. } => ReplicaState::Removing,
     }

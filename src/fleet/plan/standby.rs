@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::replica::{Phase, Replica};
 use super::state::PlanState;
 use super::types::{Action, Environment, Ownership};
-use crate::fleet::engine::{Management, StopMode};
+use crate::fleet::engine::StopMode;
 use crate::fleet::events::EventKind;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId};
@@ -24,7 +24,7 @@ pub(super) fn fill(state: &mut PlanState, env: &mut dyn Environment) {
     let ownership = state.handover.ownership();
     let is_lent = matches!(ownership, Ownership::Offering | Ownership::Released);
     let is_closed = state.orders.is_closed();
-    if state.policy.keeper == Management::External || is_closed || waits || is_lent {
+    if !state.policy.keeper.is_managed() || is_closed || waits || is_lent {
         return;
     }
     let replicas = state.replicas.values();

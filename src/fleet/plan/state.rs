@@ -18,7 +18,7 @@ use super::seat::SeatRecord;
 use super::seat_history::PastHolder;
 use super::seat_table::SeatTable;
 use super::types::{Action, Environment, OrderId, Policy};
-use crate::fleet::engine::{Management, StopMode};
+use crate::fleet::engine::StopMode;
 use crate::fleet::events::{EventKind, ReplicaEvent};
 use crate::fleet::version::Version;
 use crate::orders::{BackendSeat, OrderError};
@@ -238,7 +238,7 @@ impl PlanState {
     pub(super) fn is_shared(&self, id: ReplicaId) -> bool {
         let replica = self.replicas.get(id);
         self.handover.is_acquiring()
-            && self.policy.keeper == Management::Managed
+            && self.policy.keeper.is_managed()
             && replica.is_some_and(Replica::was_found)
     }
 

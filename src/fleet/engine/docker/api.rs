@@ -1,5 +1,5 @@
-//! The container engine's API, as far as the fleet uses it. Every call has a deadline, every answer
-//! is cut down to what the fleet needs, and every error is classified by its status code.
+//! The container engine's API, as far as the fleet uses it. Every call has a deadline, and every
+//! answer is cut down to what the fleet needs.
 //!
 //! After [`ApiError::Indeterminate`] the engine may or may not have done the work, so the caller of
 //! a change must inspect again. A single enum value in an answer that the client library does not
@@ -11,7 +11,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use bollard::Docker as Client;
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
@@ -22,13 +21,15 @@ use bollard::query_parameters::{
     RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, StopContainerOptionsBuilder,
 };
 use futures_util::{Stream, StreamExt as _};
-use tokio::time::timeout;
 
 use super::api_types::{ContainerEvent, ContainerInfo, ListedContainer};
 use super::container_id::ContainerId;
 use super::image_types::ImageInfo;
 use super::network_types::NetworkInfo;
 use super::spec::FLEET_LABEL;
+use crate::fleet::engine::client::{self, call};
+
+pub(super) use crate::fleet::engine::client::ApiError;
 
 /// Deadline of a call that only reads.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,61 +37,6 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Deadline of a pull.
 const PULL_TIMEOUT: Duration = Duration::from_secs(600);
-/// Maximum length of an engine's error message that is kept, in characters.
-const MAX_MESSAGE_CHARS: usize = 300;
-/// Address of the engine without `DOCKER_HOST`.
-const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
-
-/// The failure of a call.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ApiError {
-    /// 404: the container, or its image, is missing.
-    #[error("{0}")]
-    Missing(String),
-    /// 409: the name is taken, or the container is being removed already.
-    #[error("{0}")]
-    Conflict(String),
-    /// Any other status: the engine refused or failed.
-    #[error("{message} (status {status})")]
-    Refused {
-        /// The status code.
-        status: u16,
-        /// The engine's message.
-        message: String,
-    },
-    /// No connection to the engine: nothing was done.
-    #[error("cannot reach the container engine: {0}")]
-    Unreachable(String),
-    /// No answer in time, or an unreadable one: the work may have been done.
-    #[error("{0}")]
-    Indeterminate(String),
-}
-
-impl From<Error> for ApiError {
-    fn from(err: Error) -> Self {
-        let mut cause: &dyn std::error::Error = &err;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
-        }
-        let cause = cause.to_string();
-        match err {
-            Error::DockerResponseServerError {
-                status_code,
-                message,
-            } => {
-                let message: String = message.trim().chars().take(MAX_MESSAGE_CHARS).collect();
-                match status_code {
-                    404 => Self::Missing(message),
-                    409 => Self::Conflict(message),
-                    status => Self::Refused { status, message },
-                }
-            }
-            Error::SocketNotFoundError(_) => Self::Unreachable(cause),
-            Error::HyperLegacyError { err } if err.is_connect() => Self::Unreachable(cause),
-            _ => Self::Indeterminate(format!("the engine gave no clear answer: {cause}")),
-        }
-    }
-}
 
 /// The client of the engine's API, for one fleet. Every call opens a connection of its own, so it
 /// may be used from one event loop after another.
@@ -123,16 +69,7 @@ impl Api {
     /// # Errors
     /// When the engine does not answer; the sentence names its address.
     pub(super) async fn connect(fleet: &str) -> anyhow::Result<Self> {
-        let host = std::env::var("DOCKER_HOST").ok();
-        // An empty variable counts as unset.
-        let host = host.filter(|host| !host.is_empty());
-        let host = host.unwrap_or_else(|| DEFAULT_HOST.to_owned());
-        let context = || format!("cannot reach the container engine at {host} (DOCKER_HOST)");
-        let client = Client::connect_with_defaults().with_context(context)?;
-        let client = client.with_timeout(CHANGE_TIMEOUT);
-        let client = call(READ_TIMEOUT, client.negotiate_version())
-            .await
-            .with_context(context)?;
+        let client = client::connect(CHANGE_TIMEOUT).await?;
         Ok(Self {
             client,
             fleet: fleet.into(),
@@ -267,18 +204,5 @@ impl Api {
     /// Returns the filter that excludes foreign containers from lists and events.
     fn fleet_filter(&self) -> HashMap<&'static str, Vec<String>> {
         HashMap::from([("label", vec![format!("{FLEET_LABEL}={}", self.fleet)])])
-    }
-}
-
-/// Makes a call with a deadline.
-async fn call<T>(
-    limit: Duration,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, ApiError> {
-    match timeout(limit, work).await {
-        Ok(result) => result.map_err(ApiError::from),
-        Err(_) => Err(ApiError::Indeterminate(format!(
-            "the engine did not answer within {limit:?}"
-        ))),
     }
 }

@@ -15,13 +15,7 @@ const MOUNTED_FILES: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.co
 
 /// Returns our own container; `None` if this engine knows none.
 pub(super) async fn own_container(api: &Api) -> anyhow::Result<Option<ContainerInfo>> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let mounted = mounted_id(&mounts).map(|id| id.as_str().to_owned());
-    // By default a container's hostname is the beginning of its ID.
-    let hostname = std::env::var("HOSTNAME").ok();
-    let looks_like_id =
-        |name: &String| name.len() >= 12 && name.bytes().all(|b| b.is_ascii_hexdigit());
-    let Some(which) = mounted.or_else(|| hostname.filter(looks_like_id)) else {
+    let Some(which) = own_container_id() else {
         return Ok(None);
     };
     match api.inspect(&which).await {
@@ -30,6 +24,17 @@ pub(super) async fn own_container(api: &Api) -> anyhow::Result<Option<ContainerI
         Err(ApiError::Missing(_)) => Ok(None),
         Err(err) => Err(err).context("cannot inspect our own container"),
     }
+}
+
+/// Returns the ID of our own container, or the beginning of it; `None` outside a container.
+fn own_container_id() -> Option<String> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mounted = mounted_id(&mounts).map(|id| id.as_str().to_owned());
+    // By default a container's hostname is the beginning of its ID.
+    let hostname = std::env::var("HOSTNAME").ok();
+    let looks_like_id =
+        |name: &String| name.len() >= 12 && name.bytes().all(|b| b.is_ascii_hexdigit());
+    mounted.or_else(|| hostname.filter(looks_like_id))
 }
 
 /// Returns the container whose files are mounted over ours. In /proc/PID/mountinfo field 4 is the
