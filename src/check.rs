@@ -53,6 +53,8 @@ fn check_ring(fleet: &FleetSettings) -> Result<(), String> {
     let (seats, weights): (BTreeSet<Seat>, Weights) = match &fleet.replicas {
         ReplicaSettings::Process { wanted, .. } => (first(wanted.count), Weights::NONE),
         ReplicaSettings::Docker(containers) => (first(containers.count), Weights::NONE),
+        // Its slots are known to the swarm alone.
+        ReplicaSettings::Swarm(_) => (BTreeSet::new(), Weights::NONE),
         ReplicaSettings::Fixed(fixed) => {
             let weights = fixed.backends.iter().map(|it| (it.seat, it.weight));
             let seats = fixed.backends.iter().map(|it| it.seat);

@@ -104,6 +104,7 @@ fn fleet_replicas(config: &Config) -> anyhow::Result<fleet::ReplicaSettings> {
             wanted: wanted.clone(),
         },
         ReplicaSource::Docker(containers) => fleet::ReplicaSettings::Docker(containers.clone()),
+        ReplicaSource::Swarm(swarm) => fleet::ReplicaSettings::Swarm(swarm.clone()),
         ReplicaSource::Fixed(fixed) => {
             let own_ports = own_ports(config.listen, config.control);
             for (name, addr, _) in &fixed.backends {

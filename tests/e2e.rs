@@ -48,6 +48,7 @@ mod e2e {
     mod stale_408;
     mod startup_shutdown;
     mod stats;
+    mod swarm;
     mod takeover;
     mod text;
     mod timeouts;

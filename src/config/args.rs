@@ -11,6 +11,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, ValueEnum};
 
 use super::clients::ClientArgs;
+use super::control_token::TokenArgs;
 use super::failures::{FailureArgs, InFlightArgs};
 use super::heartbeat::HeartbeatArgs;
 use super::listen::{ListenOn, listen_on};
@@ -19,7 +20,7 @@ use super::parsers::{
     positive_count, positive_duration, proxy_source, via_name,
 };
 use super::replicas::ReplicaArgs;
-use crate::access::{HostName, Token};
+use crate::access::HostName;
 use crate::proxy::{BalanceMode, KeyRule, ProxySource, RequestIdKind};
 use crate::ring;
 use crate::wire::proxy_header::SentProxyHeader;
@@ -240,13 +241,8 @@ pub struct ServeArgs {
         help = "Clients that may use /rep, /add and /rm on the data port [default: local; off with --backend, --image or --replica-command]"
     )]
     pub data_port_admin: Option<DataPortAdmin>,
-    #[arg(
-        long,
-        env = "RINGMASTER_CONTROL_TOKEN",
-        hide_env_values = true,
-        help = "Bearer token that authorises control commands from any address"
-    )]
-    pub control_token: Option<Token>,
+    #[command(flatten)]
+    pub token: TokenArgs,
     #[arg(long, env = "RINGMASTER_REQUIRE_TOKEN", value_parser = BoolishValueParser::new(), help = "Require the token of every client, those on this machine too; only clients of the control port's Unix socket need none")]
     pub require_token: bool,
     #[arg(

@@ -58,7 +58,7 @@ pub struct ContainerArgs {
     #[arg(
         long,
         env = "RINGMASTER_NETWORK",
-        help = "Network of containers [default: the only user-defined network of the balancer's container; outside a container: bridge]"
+        help = "Network of containers, or of the tasks of a service [default: the only user-defined network of the balancer's container; outside a container: bridge, or that of the service]"
     )]
     pub network: Option<String>,
     #[arg(
@@ -87,12 +87,11 @@ pub struct ContainerArgs {
 }
 
 impl ContainerArgs {
-    /// Returns the name of a given flag that has no meaning without containers.
+    /// Returns the name of a given flag that has no meaning without containers of our own.
     pub(super) fn given(&self) -> Option<&'static str> {
         let given = [
             (self.image.is_some(), "--image"),
             (self.replica_cpus.is_some(), "--replica-cpus"),
-            (self.network.is_some(), "--network"),
             (self.on_exit == OnExit::Keep, "--on-exit keep"),
             (self.trust_gateway, "--trust-gateway"),
         ];

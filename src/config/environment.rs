@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use clap::CommandFactory as _;
 
 use super::cli::Args;
+use super::control_token;
 use crate::settings::Settings;
 use crate::suggest::nearest;
 use crate::terminal;
@@ -17,6 +18,7 @@ const PREFIX: &str = "RINGMASTER_";
 /// Returns sentences about settings that are valid and doubtful, and about unknown variables.
 pub(crate) fn warnings(settings: &Settings) -> Vec<String> {
     let known = settings.warnings.iter().cloned();
+    let known = known.chain(control_token::warning(settings));
     known.chain(unknown_variables()).collect()
 }
 

@@ -20,7 +20,7 @@ use crate::whole_file::{self, ReadError};
 pub const MAX_CONFIG_FILE: u64 = 64 * 1024;
 
 /// Permission of users that are neither the owner nor of the group to read a file (inode(7)).
-const OTHERS_MAY_READ: u32 = 0o004;
+pub(super) const OTHERS_MAY_READ: u32 = 0o004;
 
 /// A value as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]

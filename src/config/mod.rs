@@ -10,6 +10,7 @@ mod clients;
 mod container_options;
 mod containers;
 mod control_addrs;
+mod control_token;
 mod ctl;
 mod environment;
 mod failures;
@@ -22,6 +23,7 @@ mod parser_error;
 mod parsers;
 mod replicas;
 mod sources;
+mod swarm;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -34,6 +36,7 @@ pub use cli::{Args, CliCommand};
 pub use clients::ClientArgs;
 pub use containers::{ContainerArgs, OnExit};
 pub use control_addrs::ControlAddrs;
+pub use control_token::TokenArgs;
 pub use ctl::CtlArgs;
 pub(crate) use environment::warnings;
 pub use failures::{FailureArgs, InFlightArgs};
@@ -42,6 +45,7 @@ pub use fixed_backends::{FixedArgs, FixedBackends};
 pub use listen::ListenOn;
 pub use parsers::{DEFAULT_MAX_CONNECTIONS, LogDestination};
 pub use replicas::{EngineKind, ReplicaArgs, ReplicaSource};
+pub use swarm::SwarmArgs;
 
 use crate::access::{AccessPolicy, LocalTokenRule};
 use crate::fleet;
@@ -147,7 +151,13 @@ impl ServeArgs {
         self.check_balance()?;
         self.check_ports()?;
         let fixed = matches!(replicas, ReplicaSource::Fixed(_));
-        self.check_send_proxy(fixed)?;
+        let swarm = matches!(replicas, ReplicaSource::Swarm(_));
+        if self.takeover && swarm {
+            let sentence =
+                "--takeover does not go with --engine swarm: the swarm replaces balancers";
+            return Err(sentence.to_owned());
+        }
+        self.check_send_proxy(fixed || swarm)?;
         let heartbeat = self.heartbeat.check(fixed, self.send_proxy)?;
         let limits = self.limits(self.check_max_head()?);
         let access = self.control_access()?;
@@ -199,7 +209,8 @@ impl ServeArgs {
 
     /// Access policy of the control port.
     fn control_access(&self) -> Result<AccessPolicy, String> {
-        if self.require_token && self.control_token.is_none() {
+        let token = self.token.check()?;
+        if self.require_token && token.is_none() {
             return Err("--require-token needs --control-token".to_owned());
         }
         if self.require_token && self.data_port_admin == Some(DataPortAdmin::Any) {
@@ -209,7 +220,7 @@ impl ServeArgs {
             );
         }
         Ok(AccessPolicy {
-            token: self.control_token.clone(),
+            token,
             local_token: match self.require_token {
                 true => LocalTokenRule::Tcp,
                 false => LocalTokenRule::None,

@@ -10,7 +10,8 @@ use clap::ValueEnum;
 use super::containers::ContainerArgs;
 use super::fixed_backends::{FixedArgs, FixedBackends};
 use super::parsers::{duration, first_given};
-use crate::fleet::{ContainerSettings, NamePattern, ProcessSettings};
+use super::swarm::SwarmArgs;
+use crate::fleet::{ContainerSettings, NamePattern, ProcessSettings, SwarmSettings};
 
 /// Variables that each replica gets with a value of its own.
 const OUR_VARIABLES: [&str; 5] = [
@@ -32,6 +33,8 @@ pub enum EngineKind {
     Docker,
     /// Fixed addresses, neither started nor stopped.
     Fixed,
+    /// Tasks of a service in a swarm.
+    Swarm,
 }
 
 /// Replicas and where they come from.
@@ -43,6 +46,8 @@ pub enum ReplicaSource {
     Docker(ContainerSettings),
     /// Servers that the operator runs.
     Fixed(FixedBackends),
+    /// Tasks of a service in a swarm.
+    Swarm(SwarmSettings),
 }
 
 impl ReplicaSource {
@@ -51,7 +56,7 @@ impl ReplicaSource {
     pub fn fleet(&self) -> &str {
         match self {
             Self::Docker(containers) => &containers.fleet,
-            Self::Process(_) | Self::Fixed(_) => "",
+            Self::Process(_) | Self::Fixed(_) | Self::Swarm(_) => "",
         }
     }
 
@@ -62,6 +67,7 @@ impl ReplicaSource {
             Self::Process(_) => "process",
             Self::Docker(_) => "docker",
             Self::Fixed(_) => "fixed",
+            Self::Swarm(_) => "swarm",
         }
     }
 }
@@ -86,6 +92,8 @@ pub struct ReplicaArgs {
     pub fixed: FixedArgs,
     #[arg(long, env = "RINGMASTER_SLOW_START", value_name = "TIME", default_value = "0s", value_parser = duration, help = "Time within which a replica that joins comes to take all keys of its seat, from a tenth of them on; 0s: at once")]
     pub slow_start: Duration,
+    #[command(flatten)]
+    pub swarm: SwarmArgs,
     #[arg(
         long,
         env = "RINGMASTER_MAX_REPLICAS",
@@ -151,20 +159,24 @@ impl ReplicaArgs {
         first_given(&given)
     }
 
-    /// Checks the combination of the flags.
-    pub(super) fn check(&self, stop_timeout: Duration) -> Result<ReplicaSource, String> {
-        let is_fixed = !self.fixed.backends.is_empty() || self.fixed.state.is_some();
-        let engine = self.engine.unwrap_or(if is_fixed {
-            EngineKind::Fixed
-        } else {
-            EngineKind::Process
-        });
+    /// Refuses flags that have no meaning for this engine.
+    fn check_engine(&self, engine: EngineKind) -> Result<(), String> {
         if engine != EngineKind::Docker
             && let Some(flag) = self.containers.given()
         {
             return Err(format!("{flag} goes with --engine docker"));
         }
-        if engine == EngineKind::Fixed
+        if let EngineKind::Process | EngineKind::Fixed = engine
+            && self.containers.network.is_some()
+        {
+            return Err("--network goes with --engine docker or swarm".to_owned());
+        }
+        if engine != EngineKind::Swarm
+            && let Some(flag) = self.swarm.given()
+        {
+            return Err(format!("{flag} goes with --engine swarm"));
+        }
+        if let EngineKind::Fixed | EngineKind::Swarm = engine
             && let Some(flag) = self.given_for_managed()
         {
             return Err(format!("{flag} goes with --engine process or docker"));
@@ -174,6 +186,18 @@ impl ReplicaArgs {
         {
             return Err(format!("{flag} goes with --engine fixed"));
         }
+        Ok(())
+    }
+
+    /// Checks the combination of the flags.
+    pub(super) fn check(&self, stop_timeout: Duration) -> Result<ReplicaSource, String> {
+        let is_fixed = !self.fixed.backends.is_empty() || self.fixed.state.is_some();
+        let engine = self.engine.unwrap_or(if is_fixed {
+            EngineKind::Fixed
+        } else {
+            EngineKind::Process
+        });
+        self.check_engine(engine)?;
         let replicas = self.replicas.unwrap_or(DEFAULT_REPLICAS);
         match engine {
             EngineKind::Process | EngineKind::Docker if replicas > self.max_replicas => {
@@ -200,6 +224,7 @@ impl ReplicaArgs {
                 let containers = self.containers.check(replicas, env, command, stop_timeout);
                 containers.map(ReplicaSource::Docker)
             }
+            EngineKind::Swarm => Ok(ReplicaSource::Swarm(self.swarm.settings(&self.containers))),
             EngineKind::Fixed => {
                 let fixed = self.fixed.check()?;
                 let (count, max) = (fixed.backends.len(), self.max_replicas);

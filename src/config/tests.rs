@@ -92,6 +92,50 @@ fn backends_imply_the_fixed_engine_and_keep_their_own_admin_paths() {
 }
 
 #[test]
+fn a_service_has_a_name_a_network_and_a_port() {
+    let flags = ["--engine", "swarm", "--service", "web"];
+    let more = ["--network", "ring", "--replica-port", "80"];
+    let config = check(&[&flags[..], &more].concat()).unwrap();
+    let wanted = fleet::SwarmSettings {
+        service: Some("web".to_owned()),
+        network: Some("ring".to_owned()),
+        port: 80,
+    };
+    assert_eq!(config.replicas, ReplicaSource::Swarm(wanted));
+    assert_eq!(config.replicas.engine(), "swarm");
+    assert!(
+        config.proxy.admin.is_some(),
+        "/rep answers on the data port"
+    );
+    check(&["--engine", "swarm"]).unwrap();
+}
+
+#[test]
+fn a_token_file_holds_one_token_and_perhaps_a_line_feed() {
+    let path = std::env::temp_dir().join(format!("ringmaster-token-{}", std::process::id()));
+    let flags = ["--control-token-file", path.to_str().unwrap()];
+    let token = |text: &[u8]| {
+        std::fs::write(&path, text).unwrap();
+        let token = check(&flags).map(|config| config.access.token);
+        token.map(|token| token.unwrap().reveal().to_owned())
+    };
+    for text in [&b"s3cret"[..], b"s3cret\n", b"s3cret\r\n"] {
+        assert_eq!(token(text).as_deref(), Ok("s3cret"));
+    }
+    let longest = [&b"x".repeat(4095)[..], b"\n"].concat();
+    assert_eq!(token(&longest).unwrap().len(), 4095);
+    let bad = |text: &[u8], sentence: &str| {
+        let refused = token(text).unwrap_err();
+        assert!(refused.contains(sentence), "{refused}");
+    };
+    bad(&b"x".repeat(4097), "is too long");
+    for text in [&b""[..], b"\n", b"a\nb", b"a b", b"\xff"] {
+        bad(text, "a token is one or more visible ASCII characters");
+    }
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
 fn where_nothing_is_read_there_are_no_admin_paths() {
     for balance in ["source", "sni"] {
         let config = check(&["--balance", balance]).unwrap();
@@ -221,6 +265,55 @@ fn flags_that_do_not_go_together_are_refused() {
             "--on-exit keep goes with --engine docker",
         ),
         (&["--trust-gateway"], "goes with --engine docker"),
+        (&["--service", "web"], "--service goes with --engine swarm"),
+        (
+            &["--network", "n"],
+            "--network goes with --engine docker or swarm",
+        ),
+        (
+            &["--engine", "swarm", "--service", "a/b"],
+            "must be a name of letters",
+        ),
+        (
+            &["--engine", "swarm", "--replicas", "3"],
+            "--replicas goes with --engine process or docker",
+        ),
+        (
+            &["--engine", "swarm", "--standby", "1"],
+            "--standby goes with --engine process or docker",
+        ),
+        (
+            &["--engine", "swarm", "--image", "a"],
+            "--image goes with --engine docker",
+        ),
+        (
+            &["--engine", "swarm", "--on-exit", "keep"],
+            "--on-exit keep goes with --engine docker",
+        ),
+        (
+            &["--engine", "swarm", "--backend", "a=b:1"],
+            "--backend goes with --engine fixed",
+        ),
+        (
+            &["--engine", "swarm", "--heartbeat-interval", "0s"],
+            "needs --engine fixed",
+        ),
+        (
+            &["--engine", "swarm", "--takeover"],
+            "--takeover does not go with --engine swarm",
+        ),
+        (
+            &["--control-token", "a", "--control-token-file", "/x"],
+            "--control-token-file does not go with --control-token",
+        ),
+        (
+            &["--control-token-file", "/nowhere/token"],
+            "--control-token-file /nowhere/token: No such file",
+        ),
+        (
+            &["--control-token-file", "/dev/null"],
+            "--control-token-file /dev/null: is not a regular file",
+        ),
         (
             &["--engine", "docker", "--backend", "a=b:1"],
             "goes with --engine fixed",

@@ -6,13 +6,14 @@
 
 mod adoption;
 mod containers;
+mod event_loop;
 mod handover;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::engine::{Environment, Management};
+use super::engine::{Environment, Management, SwarmNode};
 use super::heartbeat::ProbeKind;
 use super::names;
 use super::plan::{InitialSeat, Plan, Policy, ProbeWording};
@@ -23,6 +24,7 @@ use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
 use crate::roster::{ReplicaName, Roster};
 pub(super) use containers::ExistingContainers;
+use event_loop::event_loop;
 use handover::{backend_seats, inherited_seats};
 
 /// The discovered fleet, and the plan for it.
@@ -41,13 +43,15 @@ pub(super) enum EngineSurvey {
     Nothing,
     /// The environment of containers, and what becomes of those that exist.
     Containers(Box<ExistingContainers>),
+    /// Our own node of a swarm.
+    Swarm(Box<SwarmNode>),
 }
 
 impl EngineSurvey {
     fn environment(&self) -> Option<&Environment> {
         match self {
             Self::Containers(existing) => Some(&existing.0),
-            Self::Nothing => None,
+            Self::Nothing | Self::Swarm(_) => None,
         }
     }
 }
@@ -121,6 +125,14 @@ pub fn discover(settings: FleetSettings) -> anyhow::Result<Discovery> {
                 EngineSurvey::Nothing,
             )
         }
+        ReplicaSettings::Swarm(wanted) => {
+            let node = event_loop()?.block_on(SwarmNode::survey(wanted))?;
+            // The seats follow when the fleet begins.
+            (
+                Plan::resume(policy, &[], &[], now)?,
+                EngineSurvey::Swarm(Box::new(node)),
+            )
+        }
         ReplicaSettings::Docker(wanted) => {
             let (plan, existing) = containers::discover(&settings, wanted, policy, now)?;
             (plan, EngineSurvey::Containers(Box::new(existing)))
@@ -142,6 +154,7 @@ fn policy(settings: &FleetSettings) -> Policy {
     Policy {
         keeper: match settings.replicas {
             ReplicaSettings::Fixed(_) => Management::External,
+            ReplicaSettings::Swarm(_) => Management::Orchestrated,
             ReplicaSettings::Process { .. } | ReplicaSettings::Docker(_) => Management::Managed,
         },
         watched: heartbeat.is_some(),
@@ -161,7 +174,9 @@ fn policy(settings: &FleetSettings) -> Policy {
                 None => Program::Bundled,
             })),
             // The image of containers is looked up later.
-            ReplicaSettings::Docker(_) | ReplicaSettings::Fixed(_) => None,
+            ReplicaSettings::Docker(_) | ReplicaSettings::Fixed(_) | ReplicaSettings::Swarm(_) => {
+                None
+            }
         },
         wording: wording(settings),
         keep: matches!(&settings.replicas, ReplicaSettings::Docker(wanted) if wanted.keep),
@@ -179,7 +194,7 @@ fn wording(settings: &FleetSettings) -> ProbeWording {
         request,
         timeout: heartbeat.map_or_else(Default::default, |heartbeat| heartbeat.timeout),
         port_hint: match &settings.replicas {
-            ReplicaSettings::Docker(_) => "see --replica-port",
+            ReplicaSettings::Docker(_) | ReplicaSettings::Swarm(_) => "see --replica-port",
             ReplicaSettings::Process { wanted, .. } if wanted.command.is_some() => {
                 "the command must listen on 127.0.0.1:$PORT, or on $SOCKET if it names that"
             }

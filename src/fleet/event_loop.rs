@@ -241,7 +241,7 @@ impl FleetLoop {
                     ReplicaState::Up if self.publisher.is_ejected(id) => ReplicaState::Ejected,
                     state => state,
                 },
-                engine_id: self.engine.handle(id),
+                engine_id: self.engine.handle(id).or(info.engine_id),
                 heartbeat: self.heartbeats.latency(id),
                 in_flight: self.publisher.in_flight(id),
                 ..info

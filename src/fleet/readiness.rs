@@ -18,6 +18,9 @@ pub(super) fn evaluate(status: &Status, journal: &Journal) -> Result<(), String>
         ..
     } = *status;
     match (wanted, up) {
+        (0, _) if !status.complete => {
+            Err("the replicas of the service are not known yet".to_owned())
+        }
         (0, _) => Err("there are no replicas".to_owned()),
         (_, 0) if drained > 0 => {
             let sentence =

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use super::engine::{ContainerSettings, LookupSettings, ProcessSettings};
+use super::engine::{ContainerSettings, LookupSettings, ProcessSettings, SwarmSettings};
 use super::heartbeat::Probe;
 use super::names::NamePattern;
 use crate::load::LoadBound;
@@ -30,6 +30,8 @@ pub enum ReplicaSettings {
     Docker(ContainerSettings),
     /// Backends that the operator runs.
     Fixed(FixedSettings),
+    /// Tasks of a service in a swarm.
+    Swarm(SwarmSettings),
 }
 
 /// Settings of fixed backends.
@@ -105,7 +107,8 @@ pub struct FleetSettings {
     pub slow_start: Duration,
     /// Maximum number of wanted replicas.
     pub max_replicas: usize,
-    /// Number of standbys outside the ring; 0 with [`ReplicaSettings::Fixed`].
+    /// Number of standbys outside the ring; 0 with [`ReplicaSettings::Fixed`]
+    /// and [`ReplicaSettings::Swarm`].
     pub standbys: usize,
     /// Names of the first replicas, unless replicas of an earlier run exist.
     pub names: NamePattern,
@@ -130,15 +133,18 @@ impl FleetSettings {
     /// When two settings contradict each other.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         match &self.replicas {
-            ReplicaSettings::Process { .. } | ReplicaSettings::Docker(_)
+            ReplicaSettings::Process { .. }
+            | ReplicaSettings::Docker(_)
+            | ReplicaSettings::Swarm(_)
                 if self.heartbeat.is_none() =>
             {
                 bail!("heartbeats can only be off with fixed backends")
             }
             ReplicaSettings::Process { .. } | ReplicaSettings::Docker(_) => Ok(()),
-            ReplicaSettings::Fixed(_) if self.standbys > 0 => {
-                bail!("fixed backends have no standbys")
+            ReplicaSettings::Fixed(_) | ReplicaSettings::Swarm(_) if self.standbys > 0 => {
+                bail!("fixed backends and tasks of a swarm have no standbys")
             }
+            ReplicaSettings::Swarm(_) => Ok(()),
             ReplicaSettings::Fixed(fixed) => {
                 let mut seen = HashSet::new();
                 let mut backends = fixed.backends.iter();

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::discovery::{Discovery, EngineSurvey};
-use super::engine::{Docker, Engine, EngineEvents, Fixed, Management, Process, Resolver};
+use super::engine::{Docker, Engine, EngineEvents, Fixed, Management, Process, Resolver, Swarm};
 use super::event_loop::{BackendSaver, FleetLoop, Heartbeats, Inbox, Pending, SaveResult};
 use super::event_recorder::EventRecorder;
 use super::handle::{FixedBackends, Fleet};
@@ -115,7 +115,9 @@ fn backend_saver(
 ) -> (BackendSaver, UnboundedReceiver<SaveResult>, FixedBackends) {
     let (state_file, flags) = match replicas {
         ReplicaSettings::Fixed(fixed) => (fixed.state, fixed.flags),
-        ReplicaSettings::Process { .. } | ReplicaSettings::Docker(_) => (None, Vec::new()),
+        ReplicaSettings::Process { .. }
+        | ReplicaSettings::Docker(_)
+        | ReplicaSettings::Swarm(_) => (None, Vec::new()),
     };
     let (results, saved) = mpsc::unbounded_channel();
     let (sender, latest) = watch::channel(plan.backend_seats());
@@ -155,6 +157,10 @@ fn new_engine(
                 counters,
             ))
         }
+        (ReplicaSettings::Swarm(_), EngineSurvey::Swarm(node)) => {
+            Box::new(Swarm::new(*node, engine_events))
+        }
+        (ReplicaSettings::Swarm(_), _) => bail!("the node of the swarm was not surveyed"),
         (ReplicaSettings::Docker(_), _) => bail!("the existing containers were not discovered"),
     })
 }

@@ -22,7 +22,7 @@ pub(super) fn effective(mut settings: Settings, config: &Config, at: Addresses) 
         Some(_) => "local",
     };
     settings.set_effective("data-port-admin", admin);
-    if !matches!(config.replicas, ReplicaSource::Fixed(_)) {
+    if let ReplicaSource::Process(_) | ReplicaSource::Docker(_) = config.replicas {
         settings.set_effective("name-pattern", &config.names);
         settings.set_default("replica-stop-timeout", duration(config.stop.replica));
     }

@@ -27,11 +27,16 @@ pub(crate) fn print_addresses(addresses: Addresses, replicas: &ReplicaSource, co
     };
     let urls = |on: ListenOn| on.addrs().map(url).collect::<Vec<_>>().join(" and ");
     let (data, control) = (urls(addresses.listen), urls(addresses.control));
-    let (noun, engine) = (replica_noun(count), replicas.engine());
+    let engine = replicas.engine();
+    let replicas = match replicas {
+        // The swarm knows how many there are.
+        ReplicaSource::Swarm(_) => "the replicas of a service".to_owned(),
+        _ => format!("{count} {}", replica_noun(count)),
+    };
     // A closed stdout is no reason to refuse service.
     let _ = writeln!(
         io::stdout(),
-        "data {data}, control and dashboard {control}, {count} {noun} ({engine})"
+        "data {data}, control and dashboard {control}, {replicas} ({engine})"
     );
 }
 

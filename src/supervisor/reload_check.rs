@@ -79,7 +79,7 @@ impl Baseline {
         let replicas = match &config.replicas {
             ReplicaSource::Process(processes) => Some(processes.count),
             ReplicaSource::Docker(containers) => Some(containers.count),
-            ReplicaSource::Fixed(_) => None,
+            ReplicaSource::Fixed(_) | ReplicaSource::Swarm(_) => None,
         };
         Self {
             settings,
@@ -148,6 +148,10 @@ impl Baseline {
                 "a reload cannot lower --workers to {fewer}: each of {workers} has a socket; \
                  restart this process"
             ));
+        }
+        if ours.engine == "swarm" {
+            let sentence = "a reload does not go with --engine swarm; restart this process";
+            return Some(sentence.to_owned());
         }
         self.kept_refusal(next, now)
     }

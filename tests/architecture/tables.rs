@@ -114,6 +114,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 36] = [
             "src/fleet/engine/docker/image_types.rs",
             "src/fleet/engine/docker/network_types.rs",
             "src/fleet/engine/docker/spec.rs",
+            "src/fleet/engine/swarm/api.rs",
         ],
     ),
     (
@@ -133,6 +134,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 36] = [
         &[
             "src/fleet/engine/docker/api.rs",
             "src/fleet/engine/docker/logs.rs",
+            "src/fleet/engine/swarm/api.rs",
             "src/control/http/events.rs",
         ],
     ),

@@ -30,7 +30,7 @@ pub(crate) use client::{Client, End, exchange};
 pub(crate) use command::{end_of, program, run_to_end, under};
 pub(crate) use docker::{ContainerImage, Docker, binary, docker, faulty_image, inspect};
 pub(crate) use dockerd::Dockerd;
-pub(crate) use engine::{Container, FakeDocker, FaultMode};
+pub(crate) use engine::{Container, FakeDocker, FaultMode, service};
 pub(crate) use engine_matrix::{Engine, on_both_engines};
 pub(crate) use http_message::{Message, Wire};
 pub(crate) use install_dir::InstallDir;

@@ -32,8 +32,8 @@ fn the_flag_judges_the_value_and_the_error_has_its_position() {
             "invalid value '16XB' for 'max-head in r.toml, line 2, column 12': ",
         ),
         (
-            "engine = \"swarm\"",
-            "invalid value 'swarm' for 'engine in r.toml, line 1, column 10' [possible values: ",
+            "engine = \"podman\"",
+            "invalid value 'podman' for 'engine in r.toml, line 1, column 10' [possible values: ",
         ),
         (
             "control-host = [\"a\",\n\"b c\"]",

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use tokio::task::JoinSet;
 
 use super::adoption::{AdoptionPlan, ProbedContainer, classify};
+use super::event_loop::event_loop;
 use super::handover::inherit;
 use crate::fleet::engine::{ContainerSettings, Environment, FoundContainer, FoundState};
 use crate::fleet::heartbeat;
@@ -30,12 +30,8 @@ pub(super) fn discover(
     mut policy: Policy,
     now: Instant,
 ) -> anyhow::Result<(Plan, ExistingContainers)> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("no event loop for the discovery")?;
     let names: Vec<ReplicaName> = settings.names.first_names(wanted.count).collect();
-    runtime.block_on(async {
+    event_loop()?.block_on(async {
         let environment = Environment::survey(wanted, settings.taken_over_from).await?;
         let adoption = discover_containers(&environment, names, settings).await;
         policy.version = Some(environment.version());

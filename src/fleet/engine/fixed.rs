@@ -90,12 +90,6 @@ impl Engine for Fixed {
         Box::pin(ready(Err(OrderError::fixed_backends().sentence)))
     }
 
-    fn handle(&self, _id: ReplicaId) -> Option<String> {
-        None
-    }
-
-    fn check_alive(&mut self, _id: ReplicaId) {}
-
     fn remove(&mut self, id: ReplicaId, _mode: StopMode) {
         self.events.send(EngineEvent::Removed { id });
     }

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::exit_report::ExitReport;
+use super::service::ServiceSnapshot;
 use crate::fleet::version::Version;
 use crate::orders::{BackendAddr, VersionRequest};
 use crate::ring::Seat;
@@ -28,6 +29,9 @@ pub(in crate::fleet) enum Management {
     Managed,
     /// The operator: the replicas are given, and the fleet only probes them.
     External,
+    /// An orchestrator: it starts, replaces and removes the tasks of a service, and the fleet
+    /// follows and probes them.
+    Orchestrated,
 }
 
 impl Management {
@@ -80,6 +84,8 @@ pub(in crate::fleet) enum EngineEvent {
         /// Its addresses, at least one, or the reason of the failure, in a sentence.
         result: Result<Vec<ReplicaAddr>, String>,
     },
+    /// The tasks of the service have changed.
+    Service(ServiceSnapshot),
     /// The replica ended, which is certain.
     Ended {
         /// The replica.
@@ -121,11 +127,13 @@ pub(in crate::fleet) trait Engine: fmt::Debug + Send {
 
     /// Returns the replica's identifier on this machine, for people who look for it there:
     /// `pid:4711`, `container:0123456789ab`. `None` if it has none, or none yet.
-    fn handle(&self, id: ReplicaId) -> Option<String>;
+    fn handle(&self, _id: ReplicaId) -> Option<String> {
+        None
+    }
 
     /// Checks whether a suspect still runs: `Ended` follows if it does not. An engine that is
-    /// notified of every exit has nothing to do here.
-    fn check_alive(&mut self, id: ReplicaId);
+    /// notified of every exit, or of none, has nothing to do here.
+    fn check_alive(&mut self, _id: ReplicaId) {}
 
     /// Kills a replica as a fault would, if it runs: `Ended` follows, or it falls silent. An engine
     /// that did not start its replicas has nothing to do here.
@@ -179,7 +187,8 @@ pub(in crate::fleet) type PrepareFuture =
 pub(in crate::fleet) type CloseFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The sender of an engine's events. The channel is unbounded because an engine must never wait. It
-/// stays small: at most four events are sent per replica, and one per change of a name's addresses.
+/// stays small: at most four events are sent per replica, and one per change of a name's addresses
+/// or of a service.
 #[derive(Clone, Debug)]
 pub(in crate::fleet) struct EngineEvents(UnboundedSender<EngineEvent>);
 

@@ -1,5 +1,5 @@
-//! The engines: they start and remove replicas as child processes or containers, or know the fixed
-//! addresses of replicas that the operator runs.
+//! The engines: they start and remove replicas as child processes or containers, know the fixed
+//! addresses of replicas that the operator runs, or follow the tasks of a service in a swarm.
 //!
 //! A call returns at once and never fails; its result arrives later as an [`EngineEvent`] in the
 //! fleet's inbox. An engine remembers every replica that it was told to start, even a replica that
@@ -12,6 +12,8 @@ mod exit_report;
 mod fixed;
 mod interface;
 mod process;
+mod service;
+mod swarm;
 
 pub use docker::{ContainerOptions, ContainerSettings, Image, PullPolicy};
 pub(super) use docker::{Docker, Environment, FoundContainer, FoundState};
@@ -23,3 +25,6 @@ pub(super) use interface::{
 };
 pub(super) use process::Process;
 pub use process::ProcessSettings;
+pub(super) use service::{ServiceSnapshot, Task, TaskId, TaskStage};
+pub use swarm::SwarmSettings;
+pub(super) use swarm::{Swarm, SwarmNode};

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::{FleetLoop, preparation};
+use crate::fleet::engine::Management;
 use crate::fleet::plan::Action;
 
 impl FleetLoop {
@@ -24,6 +25,9 @@ impl FleetLoop {
             }
             Action::StartProbing(id, addr) => {
                 let seat = self.plan.seat(id);
+                if let (Some(seat), Management::Orchestrated) = (seat, self.engine.management()) {
+                    self.heartbeats.expect_seat(id, seat);
+                }
                 self.heartbeats.start(id, addr, seat, &self.counters);
             }
             Action::AssignSeat(id, addr, seat) => {

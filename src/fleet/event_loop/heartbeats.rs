@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::fleet::heartbeat::{HeartbeatHandle, Identity, ProbeSchedule, ProbeTarget};
+use crate::fleet::heartbeat::{
+    ExpectedIdentity, HeartbeatHandle, Identity, ProbeSchedule, ProbeTarget,
+};
 use crate::fleet::plan::ProbeEvent;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
@@ -22,7 +24,7 @@ pub(in crate::fleet) struct Heartbeats {
     events: mpsc::UnboundedSender<(ReplicaId, ProbeEvent)>,
     handles: HashMap<ReplicaId, HeartbeatHandle>,
     /// Identities of the replicas that were started, until they are removed.
-    identities: HashMap<ReplicaId, Identity>,
+    identities: HashMap<ReplicaId, ExpectedIdentity>,
 }
 
 impl Heartbeats {
@@ -41,7 +43,13 @@ impl Heartbeats {
 
     /// Sets the identity that a replica's answers must match.
     pub(super) fn expect_identity(&mut self, id: ReplicaId, name: ReplicaName, seat: Option<Seat>) {
-        self.identities.insert(id, Identity { name, seat });
+        let identity = ExpectedIdentity::Replica(Identity { name, seat });
+        self.identities.insert(id, identity);
+    }
+
+    /// Sets the seat that a replica's answers must name, if they name one.
+    pub(super) fn expect_seat(&mut self, id: ReplicaId, seat: Seat) {
+        self.identities.insert(id, ExpectedIdentity::Seat(seat));
     }
 
     /// Starts the heartbeats of a replica, which are counted for `seat`.
@@ -63,7 +71,7 @@ impl Heartbeats {
         assigned: Seat,
         counters: &CounterRegistry,
     ) {
-        if let Some(identity) = self.identities.get_mut(&id) {
+        if let Some(ExpectedIdentity::Replica(identity)) = self.identities.get_mut(&id) {
             identity.seat = Some(assigned);
         }
         self.start_probing(id, addr, Some(assigned), Some(assigned), counters);

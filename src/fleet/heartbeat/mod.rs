@@ -37,7 +37,7 @@ use trigger::ProbeTrigger;
 pub(super) use probe::identify;
 pub use probe::{Probe, ProbeKind};
 pub(super) use response::Identity;
-pub(super) use target::{ProbeSchedule, ProbeTarget};
+pub(super) use target::{ExpectedIdentity, ProbeSchedule, ProbeTarget};
 
 /// The heartbeats of one replica; they end when it is dropped.
 #[derive(Debug)]

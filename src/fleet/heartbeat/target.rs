@@ -22,6 +22,24 @@ pub(in crate::fleet) struct ProbeSchedule {
     pub(in crate::fleet) eager: bool,
 }
 
+/// The identity that an answer must have, if it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::fleet) enum ExpectedIdentity {
+    /// That of a replica which the fleet has named.
+    Replica(Identity),
+    /// That of any replica in this seat.
+    Seat(Seat),
+}
+
+impl ExpectedIdentity {
+    fn allows(&self, identity: &Identity) -> bool {
+        match self {
+            Self::Replica(expected) => identity.agrees_with(expected),
+            Self::Seat(expected) => identity.seat.is_none_or(|seat| seat == *expected),
+        }
+    }
+}
+
 /// The target of heartbeats.
 #[derive(Clone, Debug)]
 pub(in crate::fleet) struct ProbeTarget {
@@ -30,7 +48,7 @@ pub(in crate::fleet) struct ProbeTarget {
     /// Its address.
     pub(in crate::fleet) addr: ReplicaAddr,
     /// Its identity. An answer with another one means that its address belongs to another replica.
-    pub(in crate::fleet) expected: Option<Identity>,
+    pub(in crate::fleet) expected: Option<ExpectedIdentity>,
     /// The seat that heartbeats assign to a standby.
     pub(in crate::fleet) assigned_seat: Option<Seat>,
 }
@@ -40,7 +58,7 @@ impl ProbeTarget {
     pub(super) fn verify_identity(&self, outcome: ProbeOutcome) -> ProbeOutcome {
         match (outcome, &self.expected) {
             (ProbeOutcome::Healthy(_, Some(identity)), Some(expected))
-                if !identity.agrees_with(expected) =>
+                if !expected.allows(&identity) =>
             {
                 let Identity { name, seat } = identity;
                 let seat = seat.map_or_else(|| "no seat".to_owned(), |seat| format!("seat {seat}"));

@@ -46,7 +46,7 @@ pub(super) fn on_resolved(
 
 /// Adapts the candidates to the holders and to the addresses of their names.
 pub(super) fn follow(state: &mut PlanState, env: &dyn Environment) {
-    if state.policy.keeper == Management::Managed {
+    if state.policy.keeper != Management::External {
         return;
     }
     give_up_left_addresses(state, env);

@@ -10,7 +10,7 @@ use super::replica::Phase;
 use super::standby::{self, PROMOTION_TIMEOUT};
 use super::state::PlanState;
 use super::types::{Action, Environment};
-use super::{add, candidates, deaths};
+use super::{add, candidates, deaths, service};
 use crate::fleet::engine::{EngineEvent, ExitReport, StopMode};
 use crate::fleet::events::EventKind;
 use crate::orders::OrderError;
@@ -50,6 +50,7 @@ pub(super) fn on_engine_event(
                 on_name_refused(state, id, &why, env);
             }
         }
+        EngineEvent::Service(snapshot) => service::on_snapshot(state, snapshot),
         EngineEvent::Resolved { addr, result } => candidates::on_resolved(state, &addr, &result),
         EngineEvent::Ended { id, how } => on_ended(state, id, &how, env),
         EngineEvent::Removed { id } => {
@@ -149,7 +150,7 @@ fn on_ended(state: &mut PlanState, id: ReplicaId, exit: &ExitReport, env: &mut d
         Some(Phase::Removing {
             exit_unknown: false,
         }) => state.set_health(id, Health::Down),
-        // The engine of fixed backends reports no end.
+        // The engines of fixed backends and of services report no end.
         Some(Phase::Candidate { .. }) | None => {}
     }
     state.seats.record_exit(id, exit);

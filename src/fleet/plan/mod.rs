@@ -7,8 +7,9 @@
 //!
 //! [`Plan`] only coordinates. The data are at the bottom: `backoff`, `probe_failure`, `silence`,
 //! `replica`, `backend`, `seat`, `seat_history`, `seat_table`, `order_book`, `backend_change`,
-//! `rolling_replace`, `former_versions`, `mass_silence`, `handover`, `effects`. `state` bundles
-//! them, and the transitions in the other files are functions over that state.
+//! `rolling_replace`, `former_versions`, `mass_silence`, `handover`, `followed_service`,
+//! `effects`. `state` bundles them, and the transitions in the other files are functions over that
+//! state.
 
 mod add;
 mod backend;
@@ -20,6 +21,7 @@ mod deaths;
 mod drain;
 mod effects;
 mod engine_events;
+mod followed_service;
 mod former_versions;
 mod handover;
 mod health;
@@ -45,6 +47,7 @@ mod seat;
 mod seat_history;
 mod seat_table;
 mod seating;
+mod service;
 mod show;
 mod shutdown;
 mod silence;
@@ -134,6 +137,7 @@ impl Plan {
             replacement::fill(state, env);
             standby::fill(state, env);
             candidates::follow(state, env);
+            service::follow(state, env);
         }
         state.effects.take()
     }
@@ -196,7 +200,7 @@ impl Plan {
             replacing: state.orders.replacement().is_some(),
             ownership: state.handover.ownership(),
             busy: state.orders.is_active() || is_moving,
-            complete: state.seats.has_all_first_answers(),
+            complete: state.seats.has_all_first_answers() && !service::is_unknown(state),
         }
     }
 

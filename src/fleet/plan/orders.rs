@@ -8,6 +8,7 @@ use super::state::PlanState;
 use super::types::{Action, Environment, OrderId};
 use super::{
     add, backend_order, drain, replace, replace_outcome, replace_steps, ring_settings, rm, scale,
+    service,
 };
 use crate::fleet::engine::{Management, StopMode};
 use crate::orders::{Order, OrderError};
@@ -25,7 +26,9 @@ pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
             | Order::Kill(_)
     );
     let is_of_backends = matches!(order, Order::AddBackend(_) | Order::SetBackend(_));
-    let refusal = if state.policy.keeper == Management::External && is_start_or_stop {
+    let refusal = if state.policy.keeper == Management::Orchestrated {
+        service::refusal(state, &order)
+    } else if state.policy.keeper == Management::External && is_start_or_stop {
         match order {
             Order::Add(_) | Order::Scale(_) => OrderError::fixed_number_of_backends(),
             _ => OrderError::fixed_backends(),

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::probe_failure::ProbeFailures;
 use super::silence::Silence;
 use super::types::{Policy, Traffic};
+use crate::fleet::engine::TaskId;
 use crate::fleet::version::Version;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaName};
@@ -21,6 +22,8 @@ pub(super) struct Replica {
     /// Version that it runs; `None` for a fixed backend.
     pub(super) version: Option<Version>,
     pub(super) addr: Option<ReplicaAddr>,
+    /// Task that runs it, if it is one of a service.
+    pub(super) task: Option<TaskId>,
     pub(super) phase: Phase,
     /// Missed heartbeats in a row.
     misses: u32,
@@ -57,7 +60,8 @@ pub(super) enum Phase {
     Suspect,
     /// Down and still probed: it may answer again.
     Unresponsive,
-    /// Probed at a further address of a fixed backend. It takes the seat when it answers.
+    /// Probed at a further address of a fixed backend, or as a task of a slot. It takes the seat
+    /// when it answers.
     Candidate { since: Instant },
     /// Off the ring, and finishing the requests that it has begun.
     Draining { until: Instant },
@@ -86,7 +90,8 @@ impl Replica {
         }
     }
 
-    /// Fixed backend that is probed at a further address, from `since` on.
+    /// Fixed backend that is probed at a further address, or task of a service that is to get its
+    /// seat, from `since` on.
     pub(super) fn candidate(
         seat: Seat,
         name: ReplicaName,
@@ -105,6 +110,7 @@ impl Replica {
             name,
             version: None,
             addr: None,
+            task: None,
             phase,
             misses: 0,
             last_ok: None,

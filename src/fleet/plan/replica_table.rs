@@ -58,6 +58,11 @@ impl ReplicaTable {
         self.replicas.values()
     }
 
+    /// Returns `true` if a replica passes the test.
+    pub(super) fn any(&self, test: impl FnMut(&Replica) -> bool) -> bool {
+        self.replicas.values().any(test)
+    }
+
     /// Returns the exit reasons of the replicas whose removal was deferred, and forgets them.
     pub(super) fn take_ended(&mut self) -> Vec<(ReplicaId, String)> {
         let ended = self.replicas.iter_mut();

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::backend::Backend;
 use super::backoff::Backoff;
 use super::effects::Effects;
+use super::followed_service::FollowedService;
 use super::former_versions::VersionHistory;
 use super::handover::Handover;
 use super::mass_silence::MassSilence;
@@ -62,6 +63,7 @@ pub(super) fn initial_state(
         standby_backoff: Backoff::default(),
         mass_silence: MassSilence::default(),
         handover: Handover::new(),
+        service: FollowedService::default(),
         shutdown: None,
         effects: Effects::default(),
     })

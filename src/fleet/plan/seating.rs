@@ -6,7 +6,7 @@ use super::replica::Phase;
 use super::seat::Holder;
 use super::state::PlanState;
 use super::types::Action;
-use crate::fleet::engine::StopMode;
+use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::EventKind;
 use crate::ring::Seat;
 use crate::roster::{Health, ReplicaId};
@@ -47,7 +47,7 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
     let former = record.take(holder, now);
     let is_first = record.record_first_answer(joins_late, now);
     state.effects.publish();
-    if is_backend {
+    if state.policy.keeper != Management::Managed {
         return complete_move(state, id, former.filter(|_| !is_first), down_since);
     }
     let origin = if was_standby { "from standby" } else { "" };
@@ -80,8 +80,9 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
     }
 }
 
-/// Completes the move of a fixed backend to the address of `id`: records it, and gives up the
-/// former address. Its requests under way go on there.
+/// Completes the move of a seat to the address of `id`, at which a fixed backend or another task of
+/// the slot answers: records it, and gives up the former address. Its requests under way go on
+/// there.
 fn complete_move(
     state: &mut PlanState,
     id: ReplicaId,

@@ -47,7 +47,7 @@ fn describe_replica(
         },
         addr: replica.addr,
         backend: typed_addr(state, replica),
-        engine_id: None,
+        engine_id: replica.task.as_ref().map(|task| format!("task:{task}")),
         up_for: up_since.map(|at| now.saturating_duration_since(at)),
         deaths: record.map_or(0, |record| record.deaths),
         heartbeat: None,

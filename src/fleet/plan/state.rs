@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::backoff::Backoff;
 use super::effects::Effects;
+use super::followed_service::FollowedService;
 use super::former_versions::VersionHistory;
 use super::handover::{DeferredRemoval, Handover};
 use super::mass_silence::MassSilence;
@@ -44,6 +45,8 @@ pub(super) struct PlanState {
     pub(super) standby_backoff: Backoff,
     pub(super) mass_silence: MassSilence,
     pub(super) handover: Handover,
+    /// Service that is followed, if there is one.
+    pub(super) service: FollowedService,
     /// Set when everything is to end.
     pub(super) shutdown: Option<Shutdown>,
     pub(super) effects: Effects,

@@ -19,7 +19,7 @@ use crate::roster::{Evidence, Health, ReplicaAddr, ReplicaId, ReplicaName};
 /// Settings of the plan.
 #[derive(Clone, Debug)]
 pub(in crate::fleet) struct Policy {
-    /// Keeper of the N replicas: this process or an outsider.
+    /// Keeper of the N replicas.
     pub(in crate::fleet) keeper: Management,
     /// `true` if there are heartbeats. Without them every replica counts as up.
     pub(in crate::fleet) watched: bool,

@@ -115,6 +115,10 @@ impl Host {
             ("GET", ["version"]) => json(json!({"ApiVersion": "1.41"})),
             ("GET", ["images", ..]) => json(json!({"Id": "sha256:fake"})),
             ("POST", ["images", "create"]) => (200, b"{\"status\":\"Done\"}\r\n".to_vec()),
+            ("GET", ["info" | "services" | "tasks", ..] | ["networks"]) => {
+                let answer = self.answer_of_swarm(&words, query);
+                answer.unwrap_or_else(|| (404, failure("page not found")))
+            }
             ("GET", ["networks", name, ..]) => {
                 json(json!({"Id": "n0", "Name": name, "Driver": "bridge"}))
             }

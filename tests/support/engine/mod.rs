@@ -1,12 +1,13 @@
 //! A fake container engine: it speaks the Engine API on a Unix socket, so that the program's real
 //! client is tested with it. It keeps its containers in memory and runs real replicas as processes,
-//! each on a loopback address of its own.
+//! each on a loopback address of its own. It is the manager of a swarm, too.
 //!
 //! It records every call. On demand it is slow, fails, breaks off, or sends unknown words.
 
 mod api;
 mod container_table;
 mod manual_ops;
+mod swarm;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
@@ -23,6 +24,8 @@ use serde_json::{Value, json};
 use super::command::program;
 use super::process::{fresh_path, signal};
 use super::{Ringmaster, Signal};
+use swarm::FakeService;
+pub(crate) use swarm::service;
 
 /// A container.
 #[derive(Clone, Debug)]
@@ -64,6 +67,7 @@ struct EngineState {
     faults: Vec<(String, FaultMode, usize)>,
     listeners: Vec<mpsc::Sender<String>>,
     made: u8,
+    swarm: FakeService,
     /// Calls that make or start a container, at work now and at most so far.
     starting: (usize, usize),
 }

@@ -57,6 +57,7 @@ use crate::roster::{ReplicaId, ReplicaName};
 
 pub(in crate::fleet) use self::environment::Environment;
 pub(in crate::fleet) use self::found_container::{FoundContainer, FoundState};
+pub(super) use self::own_container::own_container_id;
 pub use self::settings::{ContainerOptions, ContainerSettings, Image, PullPolicy};
 
 /// Delay before the wanted seats are written into the lock again.

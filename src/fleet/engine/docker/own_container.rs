@@ -27,7 +27,7 @@ pub(super) async fn own_container(api: &Api) -> anyhow::Result<Option<ContainerI
 }
 
 /// Returns the ID of our own container, or the beginning of it; `None` outside a container.
-fn own_container_id() -> Option<String> {
+pub(in crate::fleet::engine) fn own_container_id() -> Option<String> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let mounted = mounted_id(&mounts).map(|id| id.as_str().to_owned());
     // By default a container's hostname is the beginning of its ID.

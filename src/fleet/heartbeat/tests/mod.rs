@@ -135,7 +135,7 @@ fn begin(addr: SocketAddr, schedule: ProbeSchedule) -> Bench {
 
 /// Heartbeats of a replica with an expected identity and an assigned seat.
 fn begin_with(
-    expected: Option<Identity>,
+    expected: Option<ExpectedIdentity>,
     assigned_seat: Option<Seat>,
     addr: SocketAddr,
     schedule: ProbeSchedule,

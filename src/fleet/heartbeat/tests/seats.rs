@@ -6,10 +6,10 @@ const SEATED: &str =
     "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nRingmaster-Replica: s-a\r\nRingmaster-Seat: 3\r\n\r\n";
 const UNSEATED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nRingmaster-Replica: s-a\r\n\r\n";
 
-fn expecting(seat: Option<u32>) -> Option<Identity> {
+fn expecting(seat: Option<u32>) -> Option<ExpectedIdentity> {
     let name = "s-a".parse().unwrap();
     let seat = seat.map(Seat);
-    Some(Identity { name, seat })
+    Some(ExpectedIdentity::Replica(Identity { name, seat }))
 }
 
 #[tokio::test]
@@ -50,6 +50,8 @@ async fn the_identity_of_another_replica_is_a_refusal() {
         (expecting(Some(3)), None),
         (expecting(None), None),
         (None, None),
+        (Some(ExpectedIdentity::Seat(Seat(4))), Some("s-a in seat 3")),
+        (Some(ExpectedIdentity::Seat(Seat(3))), None),
     ];
     for (expected, refused) in cases {
         let server = Server::new(|_, _| Reply::Send(SEATED)).await;
@@ -65,7 +67,12 @@ async fn the_identity_of_another_replica_is_a_refusal() {
         name: "s-b".parse().unwrap(),
         seat: None,
     };
-    let mut bench = begin_with(Some(other), None, server.addr, schedule(HOUR, false));
+    let other = Some(ExpectedIdentity::Replica(other));
+    let mut bench = begin_with(other, None, server.addr, schedule(HOUR, false));
     let other = Refusal::OtherReplica("s-a in no seat".to_owned());
     bench.expect(ProbeEvent::Refused(other)).await;
+    let seat = Some(ExpectedIdentity::Seat(Seat(4)));
+    let mut bench = begin_with(seat, None, server.addr, schedule(HOUR, false));
+    // A server that names no seat may be anyone's own.
+    bench.expect(ProbeEvent::Answered).await;
 }

@@ -14,6 +14,8 @@ mod probe_failures;
 mod replace;
 mod ring_settings;
 mod rollout;
+mod service;
+mod service_model;
 mod silence;
 mod slow_start;
 mod standbys;

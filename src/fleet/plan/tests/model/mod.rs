@@ -85,7 +85,9 @@ fn about(report: &EngineEvent) -> ReplicaId {
         | EngineEvent::NameRefused { id, .. }
         | EngineEvent::Ended { id, .. }
         | EngineEvent::Removed { id } => *id,
-        EngineEvent::Resolved { .. } => panic!("the model has no fixed backends"),
+        EngineEvent::Resolved { .. } | EngineEvent::Service(_) => {
+            panic!("the model has neither fixed backends nor a service")
+        }
     }
 }
 
@@ -255,7 +257,9 @@ impl Model {
             EngineEvent::Started { .. } if sim.state == State::Starting => {
                 sim.state = State::Running
             }
-            EngineEvent::Started { .. } | EngineEvent::Resolved { .. } => {}
+            EngineEvent::Started { .. }
+            | EngineEvent::Resolved { .. }
+            | EngineEvent::Service(_) => {}
             EngineEvent::Failed { .. } | EngineEvent::NameRefused { .. } => sim.state = State::Dead,
             EngineEvent::Ended { .. } => {
                 sim.state = State::Dead;

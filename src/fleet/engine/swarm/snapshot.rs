@@ -1,0 +1,201 @@
+//! Tasks of a service in the words of the API, turned into a snapshot.
+//!
+//! Pure. A state word that is not known here is that of a task which does not run yet, so that a
+//! newer engine changes nothing.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use crate::fleet::engine::service::{ServiceSnapshot, Task, TaskId, TaskStage};
+use crate::ring::Seat;
+use crate::roster::ReplicaAddr;
+
+/// Words of tasks that do not run any more.
+const FINAL_STATES: [&str; 6] = [
+    "complete", "shutdown", "failed", "rejected", "remove", "orphaned",
+];
+
+/// The place in which the tasks of a service are reached.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// ID of the network.
+    pub(super) network: String,
+    /// Port on which the replicas listen.
+    pub(super) port: u16,
+}
+
+/// Returns the snapshot of `service` with these wanted tasks. Elements that are no tasks of a slot
+/// are left out.
+pub(super) fn snapshot(service: Arc<str>, listed: &Value, place: &Place) -> ServiceSnapshot {
+    let listed = listed.as_array().map_or(&[][..], Vec::as_slice);
+    let mut seats = BTreeMap::new();
+    let mut tasks = BTreeMap::new();
+    for (id, value) in listed
+        .iter()
+        .filter_map(|one| Some((one["ID"].as_str()?, one)))
+    {
+        let Some(task) = task(value, place) else {
+            continue;
+        };
+        if is_wanted(value)
+            && let Ok(name) = format!("S{}", task.seat).parse()
+        {
+            seats.insert(task.seat, name);
+        }
+        tasks.insert(TaskId::from(id), task);
+    }
+    ServiceSnapshot {
+        service,
+        seats,
+        tasks,
+    }
+}
+
+/// Reads a task; `None` if it has no slot.
+pub(super) fn task(value: &Value, place: &Place) -> Option<Task> {
+    let slot = u32::try_from(value["Slot"].as_u64()?).ok()?;
+    let created = value["CreatedAt"].as_str().unwrap_or_default();
+    let created = humantime::parse_rfc3339(created);
+    (slot > 0).then(|| Task {
+        seat: Seat(slot),
+        stage: stage(value),
+        addr: addr(value, place),
+        created: created.unwrap_or(SystemTime::UNIX_EPOCH),
+    })
+}
+
+/// Returns `true` if the swarm wants the task to run, or to be ready to run.
+fn is_wanted(task: &Value) -> bool {
+    matches!(task["DesiredState"].as_str(), Some("running" | "ready"))
+}
+
+fn stage(task: &Value) -> TaskStage {
+    let state = task["Status"]["State"].as_str().unwrap_or_default();
+    match (state, is_wanted(task)) {
+        _ if FINAL_STATES.contains(&state) => TaskStage::Ended(end(&task["Status"], state)),
+        ("running", true) => TaskStage::Runs,
+        ("running", false) => TaskStage::Leaving,
+        (_, true) => TaskStage::Coming,
+        // It is to end before it ran.
+        (_, false) => TaskStage::Ended(end(&task["Status"], state)),
+    }
+}
+
+/// Returns the reason of a task's end in a phrase.
+fn end(status: &Value, state: &str) -> String {
+    let reason = status["Err"].as_str().filter(|reason| !reason.is_empty());
+    reason.map_or_else(|| format!("task {state}"), str::to_owned)
+}
+
+/// Returns the address of a task on the network. The API has it with the length of its prefix.
+fn addr(task: &Value, place: &Place) -> Option<ReplicaAddr> {
+    let attachments = task["NetworksAttachments"].as_array()?;
+    let mut attachments = attachments.iter();
+    let ours = attachments.find(|one| one["Network"]["ID"] == *place.network)?;
+    let ip = ours["Addresses"][0].as_str()?.split('/').next()?;
+    let ip: IpAddr = ip.parse().ok()?;
+    Some(ReplicaAddr((ip, place.port).into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const CREATED: &str = "2026-11-30T10:00:00.123456789Z";
+
+    fn place() -> Place {
+        Place {
+            network: "n1".to_owned(),
+            port: 5000,
+        }
+    }
+
+    fn raw(id: &str, slot: u64, desired: &str, state: &str) -> Value {
+        json!({
+            "ID": id, "Slot": slot, "DesiredState": desired, "CreatedAt": CREATED,
+            "Status": {"State": state, "ContainerStatus": {"PID": 7}},
+            "NetworksAttachments": [
+                {"Network": {"ID": "n0"}, "Addresses": ["10.0.0.9/24"]},
+                {"Network": {"ID": "n1"}, "Addresses": ["10.0.1.5/24"]},
+            ],
+        })
+    }
+
+    fn stages(snapshot: &ServiceSnapshot) -> Vec<String> {
+        let tasks = snapshot.tasks.iter();
+        tasks
+            .map(|(id, task)| format!("{id} {} {:?}", task.seat, task.stage))
+            .collect()
+    }
+
+    #[test]
+    fn each_slot_with_a_wanted_task_is_a_seat() {
+        let listed = json!([
+            raw("a", 1, "running", "running"),
+            // Two tasks in a slot, of which one has failed.
+            raw("b", 4, "running", "failed"),
+            raw("c", 4, "ready", "ready"),
+            raw("d", 7, "running", "levitating"),
+            raw("e", 9, "shutdown", "running"),
+            raw("f", 0, "running", "running"),
+            raw("g", u64::MAX, "running", "running"),
+            {"ID": 5}, null,
+        ]);
+        let found = snapshot("web".into(), &listed, &place());
+        let seats: Vec<u32> = found.seats.keys().map(|seat| seat.0).collect();
+        assert_eq!(
+            seats,
+            [1, 4, 7],
+            "gaps stay, and slot 0 is that of a global service"
+        );
+        assert_eq!(found.seats[&Seat(4)].to_string(), "S4");
+        assert_eq!(
+            stages(&found),
+            [
+                "a 1 Runs",
+                "b 4 Ended(\"task failed\")",
+                "c 4 Coming",
+                "d 7 Coming",
+                "e 9 Leaving",
+            ]
+        );
+        let none = snapshot("web".into(), &Value::Null, &place());
+        assert!(none.seats.is_empty() && none.tasks.is_empty());
+    }
+
+    #[test]
+    fn a_task_is_reached_on_our_network() {
+        let found = task(&raw("a", 1, "running", "running"), &place()).unwrap();
+        let addr = found.addr.map(|addr| addr.to_string());
+        assert_eq!(addr.as_deref(), Some("10.0.1.5:5000"));
+        let created = humantime::format_rfc3339_nanos(found.created).to_string();
+        assert_eq!(created, CREATED);
+        let mut elsewhere = raw("a", 1, "running", "running");
+        elsewhere["NetworksAttachments"][1]["Network"]["ID"] = json!("n2");
+        assert_eq!(task(&elsewhere, &place()).unwrap().addr, None);
+        for addresses in [json!([]), json!(["10.0.1.5.6/24"]), json!(null)] {
+            let mut odd = raw("a", 1, "running", "running");
+            odd["NetworksAttachments"][1]["Addresses"] = addresses;
+            assert_eq!(task(&odd, &place()).unwrap().addr, None);
+        }
+    }
+
+    #[test]
+    fn a_task_that_is_to_end_leaves_and_then_has_a_reason() {
+        let stage_of = |desired, state| stage(&raw("a", 1, desired, state));
+        assert_eq!(stage_of("remove", "running"), TaskStage::Leaving);
+        assert_eq!(
+            stage_of("shutdown", "preparing"),
+            TaskStage::Ended("task preparing".to_owned())
+        );
+        let mut failed = raw("a", 1, "shutdown", "failed");
+        failed["Status"]["Err"] = json!("task: non-zero exit (137)");
+        let reason = "task: non-zero exit (137)".to_owned();
+        assert_eq!(stage(&failed), TaskStage::Ended(reason));
+    }
+}

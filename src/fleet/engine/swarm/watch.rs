@@ -1,0 +1,173 @@
+//! The poll of the tasks.
+//!
+//! A poll that fails changes nothing: the tasks run on while their managers have no leader. A list
+//! without a task changes nothing either, unless the service wants none. A manager that was cut off
+//! may answer with an older state, which does not count.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::node::{LocateError, SwarmNode};
+use super::snapshot::{snapshot, task};
+use super::target::Target;
+use crate::fleet::engine::client::ApiError;
+use crate::fleet::engine::interface::{EngineEvent, EngineEvents};
+use crate::fleet::engine::service::{ServiceSnapshot, Task, TaskId, TaskStage};
+
+/// Time between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// Time between two polls while a slot has no running task.
+const VACANT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The failure of a poll.
+#[derive(Debug, thiserror::Error)]
+enum PollError {
+    #[error(transparent)]
+    Locate(#[from] LocateError),
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    #[error("the engine lists no task, and the service wants {0}")]
+    NoTask(u64),
+    #[error("the engine's state is older than one before")]
+    Stale,
+}
+
+/// Follower of the service.
+#[derive(Debug)]
+struct Follower {
+    node: SwarmNode,
+    target: Option<Target>,
+    /// Version of the service that was read last. Versions grow over all objects of a swarm, so a
+    /// service that was made again has a greater one.
+    version: u64,
+    latest: Option<ServiceSnapshot>,
+    fails: bool,
+}
+
+/// Follows the service of this node until it is aborted, and reports each change.
+pub(super) async fn follow(node: SwarmNode, events: EngineEvents) {
+    let mut follower = Follower {
+        node,
+        target: None,
+        version: 0,
+        latest: None,
+        fails: false,
+    };
+    loop {
+        let polled = follower.poll().await;
+        follower.log(polled.as_ref().err());
+        if let Ok(snapshot) = polled
+            && follower.latest.as_ref() != Some(&snapshot)
+        {
+            follower.latest = Some(snapshot.clone());
+            events.send(EngineEvent::Service(snapshot));
+        }
+        sleep(follower.interval()).await;
+    }
+}
+
+impl Follower {
+    /// Asks for the service and its tasks.
+    async fn poll(&mut self) -> Result<ServiceSnapshot, PollError> {
+        let target = match self.target.take() {
+            Some(target) => target,
+            None => self.node.locate().await?,
+        };
+        let api = &self.node.api;
+        let service = api.get(&format!("/services/{}", target.service)).await;
+        if let Err(missing @ ApiError::Missing(_)) = service {
+            // It may be made again under the same name.
+            return Err(missing.into());
+        }
+        let target = self.target.insert(target);
+        let service = service?;
+        let version = service["Version"]["Index"].as_u64().unwrap_or_default();
+        if version < self.version {
+            return Err(PollError::Stale);
+        }
+        self.version = version;
+        let listed = api.get(&wanted_tasks(&target.service)).await?;
+        let mut found = snapshot(target.name.clone(), &listed, &target.place);
+        let replicas = service["Spec"]["Mode"]["Replicated"]["Replicas"].as_u64();
+        if found.seats.is_empty() && replicas != Some(0) {
+            return Err(PollError::NoTask(replicas.unwrap_or_default()));
+        }
+        let before = self.latest.as_ref().map(|latest| &latest.tasks);
+        for (id, last) in departed(before, &found) {
+            let now = match api.get(&format!("/tasks/{id}")).await {
+                // It was on the list and has left it, whatever a late answer says.
+                Ok(value) => task(&value, &target.place).map_or(last, leaving),
+                Err(ApiError::Missing(_)) => Task {
+                    stage: TaskStage::Ended("its task is removed".to_owned()),
+                    ..last
+                },
+                Err(_) => last,
+            };
+            found.tasks.insert(id, now);
+        }
+        Ok(found)
+    }
+
+    /// Returns the time to the next poll.
+    fn interval(&self) -> Duration {
+        let is_filled = |snapshot: &ServiceSnapshot| {
+            let runs = |task: &&Task| task.stage == TaskStage::Runs;
+            let running = snapshot.tasks.values().filter(runs);
+            let filled: BTreeSet<_> = running.map(|task| task.seat).collect();
+            snapshot.seats.keys().all(|seat| filled.contains(seat))
+        };
+        match self.fails || self.latest.as_ref().is_none_or(is_filled) {
+            true => POLL_INTERVAL,
+            false => VACANT_INTERVAL,
+        }
+    }
+
+    /// Logs the first failure of several, and their end.
+    fn log(&mut self, failure: Option<&PollError>) {
+        match failure {
+            Some(err) if !self.fails => {
+                tracing::warn!("cannot follow the service, replicas stay as they are: {err}");
+            }
+            None if self.fails => tracing::info!("the service is followed again"),
+            _ => {}
+        }
+        self.fails = failure.is_some();
+    }
+}
+
+/// Returns the path of the list of wanted tasks. The filter is JSON: `{"service":["ID"],
+/// "desired-state":["running","ready"]}`.
+fn wanted_tasks(service: &str) -> String {
+    format!(
+        "/tasks?filters=%7B%22service%22%3A%5B%22{service}%22%5D%2C\
+         %22desired-state%22%3A%5B%22running%22%2C%22ready%22%5D%7D"
+    )
+}
+
+/// Returns a task that is not wanted any more.
+fn leaving(task: Task) -> Task {
+    match task.stage {
+        TaskStage::Ended(_) => task,
+        _ => Task {
+            stage: TaskStage::Leaving,
+            ..task
+        },
+    }
+}
+
+/// Returns the tasks that were there before, had not ended, and are not listed any more.
+fn departed(
+    before: Option<&BTreeMap<TaskId, Task>>,
+    found: &ServiceSnapshot,
+) -> Vec<(TaskId, Task)> {
+    let before = before.into_iter().flatten();
+    let departed = before.filter(|(id, task)| {
+        let has_ended = matches!(task.stage, TaskStage::Ended(_));
+        !has_ended && !found.tasks.contains_key(*id)
+    });
+    departed
+        .map(|(id, task)| (id.clone(), task.clone()))
+        .collect()
+}
