@@ -347,6 +347,20 @@ mod tests {
     }
 
     #[test]
+    fn a_seat_without_a_replica_is_handed_over_with_its_weight() {
+        let weight = Weight::try_from(3).unwrap();
+        let weights = [(Seat(2), weight)].into_iter().collect();
+        let seats = [Seat(1), Seat(2)].into();
+        let ring = Spec::Uniform.build_weighted(&seats, &weights).unwrap();
+        let roster = Roster::new(0, ring, LoadBound::OFF, true, Vec::new());
+        let state = FleetState::from_roster(&roster);
+        let handed_over: Vec<_> = (state.seats.iter())
+            .map(|seat| (seat.seat, seat.weight))
+            .collect();
+        assert_eq!(handed_over, [(Seat(1), Weight::ONE), (Seat(2), weight)]);
+    }
+
+    #[test]
     fn nonsense_is_not() {
         for line in ["", "{}", "[1]", r#"{"engine":"x"}"#] {
             assert_eq!(

@@ -221,15 +221,42 @@ fn a_seat_exactly_at_its_bound_is_not_full() {
     assert!(view.is_full(0) && !view.is_full(1));
 }
 
-#[test]
-fn a_seat_of_weight_2_may_have_twice_the_load() {
-    let member = |number: u32, weight: u64| SeatInput {
+fn weighted(number: u32, weight: u64) -> SeatInput {
+    SeatInput {
         seat: Seat(number),
         weight: weight.try_into().unwrap(),
         replica_id: number.into(),
         open: true,
         requests: 0,
+    }
+}
+
+#[test]
+fn a_seat_of_weight_2_returns_with_twice_the_mean() {
+    let down = SeatInput {
+        open: false,
+        ..weighted(1, 2)
     };
+    let with = |first: SeatInput, requests: u64| {
+        let other = |number| SeatInput {
+            requests,
+            ..weighted(number, 1)
+        };
+        [first, other(2), other(3)]
+    };
+    let mut view = LoadView::default();
+    let bound: LoadBound = "1.5".parse().unwrap();
+    view.update(bound, false, true, &with(down, 0));
+    view.merge([0, 100, 100]);
+    view.update(bound, false, false, &with(weighted(1, 2), 100));
+    view.merge([0, 100, 100]);
+    let counts: Vec<f64> = view.seats.iter().map(|load| load.count).collect();
+    assert!((counts[0] / counts[1] - 2.0).abs() < 0.02, "{counts:?}");
+}
+
+#[test]
+fn a_seat_of_weight_2_may_have_twice_the_load() {
+    let member = weighted;
     let mut view = LoadView::default();
     view.update(
         "2".parse().unwrap(),

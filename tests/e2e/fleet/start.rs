@@ -206,7 +206,7 @@ fn an_invalid_flag_exits_with_2() {
             "given twice",
         ),
         (&["--engine", "fixed"], "--backend"),
-        (&["--engine", "swarm"], "docker"),
+        (&["--engine", "nomad"], "docker"),
         (&["--key", "random,path"], "--key"),
         (&["--control-token", ""], "--control-token"),
         (&["extra"], "extra"),
