@@ -72,7 +72,7 @@ fn write_and_rename(
 /// Tries whether a file could be replaced, as far as that shows beforehand. An existing one stays.
 ///
 /// # Errors
-/// It could not.
+/// The path is a folder, or the system refuses to write beside the file.
 pub(crate) fn try_replacing(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());

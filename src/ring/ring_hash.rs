@@ -10,8 +10,9 @@ use super::Ring;
 /// weights. Two balancers with the same hash send a key to the same seat, as far as the seat's
 /// replica is up at both.
 ///
-/// It is xxh3-64 (seed 0) of lines with a line feed each: the ring, the bound, and each seat in
-/// ascending order with its weight. For two seats these are `uniform`, `bound 0`, `1 1`, `2 1`.
+/// The hash is xxh3-64 (seed 0) of a text. Its lines are the ring, the bound, and each seat with
+/// its weight, by seat; each line ends with a line feed. For two seats these are `uniform`,
+/// `bound 0`, `1 1`, `2 1`.
 /// Other words for the same ring, such as its own formula for `classic`, have another hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingHash(u64);

@@ -52,8 +52,9 @@ impl Uniform {
 
     /// Returns the ring of other seats or weights.
     ///
-    /// A bucket whose owner stays, and has no lower weight, compares it only with new seats and
-    /// those whose weight rises: at 64 seats a change takes 2 scores per bucket instead of 64.
+    /// If the owner of a bucket stays, and its weight does not fall, it is compared only with new
+    /// seats and seats of a greater weight than before. At 64 seats a change takes 2 scores per
+    /// bucket instead of 64.
     fn changed(&self, seats: &BTreeSet<Seat>, weights: &Weights) -> Result<Self, RingError> {
         let highest = seats.last().map_or(0, |seat| seat.0);
         if highest > CAPACITY {
@@ -91,7 +92,7 @@ struct Candidate {
 struct Layout {
     is_weighted: bool,
     all: Vec<Candidate>,
-    /// New seats, and those whose weight rises.
+    /// New seats, and seats of a greater weight than before.
     stronger: Vec<Candidate>,
     /// By seat number: each seat that stays and whose weight does not fall.
     kept: Vec<Option<Candidate>>,

@@ -48,8 +48,8 @@ fn replica_noun(count: usize) -> &'static str {
 /// stays: it may belong to another process.
 ///
 /// # Errors
-/// When the file cannot be written. Found only after all replicas answered, the error would end a
-/// service that already works.
+/// The system refuses to write the file. This check finds it before the replicas start: later, the
+/// error would end a service that already works.
 pub(crate) fn check_ready_file_writable(path: &Path) -> anyhow::Result<()> {
     let tried = whole_file::try_replacing(path);
     tried.with_context(|| format!("--ready-file {}", path.display()))

@@ -119,7 +119,11 @@ pub(crate) const OWNERS: [(&str, &[&str]); 36] = [
     ),
     (
         "crc32c",
-        &["src/wire/proxy_header.rs", "src/wire/proxy_header/tests.rs"],
+        &[
+            "src/wire/proxy_header.rs",
+            "src/wire/proxy_header/tests.rs",
+            "src/wire/proxy_header/encode/tests.rs",
+        ],
     ),
     ("docker_credential", &["src/fleet/engine/docker/image.rs"]),
     (

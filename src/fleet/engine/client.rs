@@ -71,7 +71,7 @@ impl From<Error> for ApiError {
 /// another.
 ///
 /// # Errors
-/// When the engine does not answer; the sentence names its address.
+/// The engine does not answer. The sentence names its address.
 pub(super) async fn connect(limit: Duration) -> anyhow::Result<Client> {
     let host = std::env::var("DOCKER_HOST").ok();
     // An empty variable counts as unset.

@@ -23,6 +23,11 @@ async fn upstream() -> (Upstream, TcpListener) {
     (Upstream::new(&member, 0, &Rc::default()), listener)
 }
 
+/// Counts a request that is served at home.
+fn begin(upstream: &Rc<Upstream>) -> InFlight {
+    InFlight::begin(Rc::clone(upstream), RouteReason::Home, None, Instant::now()).0
+}
+
 /// Waits until a request's replica has degraded.
 async fn until_degraded(in_flight: &InFlight) {
     let mut waiter = in_flight.degraded_waiter();
@@ -127,13 +132,7 @@ async fn worse_health_wakes_waiters_and_closes_idle_connections() {
             .await
             .unwrap();
         upstream.put_idle(stream, KEEP, 2, Instant::now());
-        let in_flight = InFlight::begin(
-            Rc::clone(&upstream),
-            RouteReason::Home,
-            None,
-            Instant::now(),
-        )
-        .0;
+        let in_flight = begin(&upstream);
         let woken = async { timeout(Duration::from_secs(5), until_degraded(&in_flight)).await };
         let (woken, ()) = tokio::join!(woken, async { upstream.set_health(now, false) });
         woken.unwrap();
@@ -150,13 +149,7 @@ async fn a_suspect_chosen_as_such_is_not_degraded() {
     let (upstream, _listener) = upstream().await;
     let upstream = Rc::new(upstream);
     upstream.set_health(Health::Suspect, false);
-    let in_flight = InFlight::begin(
-        Rc::clone(&upstream),
-        RouteReason::Home,
-        None,
-        Instant::now(),
-    )
-    .0;
+    let in_flight = begin(&upstream);
     let mut degradation = std::pin::pin!(until_degraded(&in_flight));
     for health in [Health::Suspect, Health::Up, Health::Suspect] {
         upstream.set_health(health, false);
@@ -176,13 +169,7 @@ async fn a_drained_replica_keeps_its_requests_and_gets_no_new_ones() {
         upstream.put_idle(stream, KEEP, 2, Instant::now());
     };
     give().await;
-    let in_flight = InFlight::begin(
-        Rc::clone(&upstream),
-        RouteReason::Home,
-        None,
-        Instant::now(),
-    )
-    .0;
+    let in_flight = begin(&upstream);
     upstream.set_health(Health::Up, true);
     give().await;
     assert!(
@@ -206,13 +193,7 @@ async fn a_slow_request_counts_until_its_end_no_matter_when_it_became_slow() {
     let upstream = Rc::new(upstream);
     let slow = || upstream.counters.slow_requests();
     for head_came_first in [false, true] {
-        let in_flight = InFlight::begin(
-            Rc::clone(&upstream),
-            RouteReason::Home,
-            None,
-            Instant::now(),
-        )
-        .0;
+        let in_flight = begin(&upstream);
         if head_came_first {
             in_flight.end_waiting();
         }

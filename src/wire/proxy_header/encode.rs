@@ -176,3 +176,6 @@ fn octets(ip: IpAddr) -> Vec<u8> {
         IpAddr::V6(ip) => ip.octets().to_vec(),
     }
 }
+
+#[cfg(test)]
+mod tests;

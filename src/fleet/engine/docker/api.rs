@@ -67,7 +67,7 @@ impl Api {
     /// Connects to the engine that `DOCKER_HOST` names.
     ///
     /// # Errors
-    /// When the engine does not answer; the sentence names its address.
+    /// The engine does not answer. The sentence names its address.
     pub(super) async fn connect(fleet: &str) -> anyhow::Result<Self> {
         let client = client::connect(CHANGE_TIMEOUT).await?;
         Ok(Self {

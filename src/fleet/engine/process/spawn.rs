@@ -98,7 +98,7 @@ impl Spawner {
     /// Spawns a child that runs the shell command, or the bundled program.
     ///
     /// # Errors
-    /// When the program cannot be run, or there is no port or socket for it.
+    /// The system refuses to run the program, or has no port or socket for it.
     pub(super) fn spawn(
         &mut self,
         seat: Option<Seat>,

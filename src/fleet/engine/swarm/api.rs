@@ -36,7 +36,7 @@ impl Api {
     /// Connects to the engine that `DOCKER_HOST` names.
     ///
     /// # Errors
-    /// When the engine does not answer; the sentence names its address.
+    /// The engine does not answer. The sentence names its address.
     pub(super) async fn connect() -> anyhow::Result<Self> {
         client::connect(CLIENT_TIMEOUT).await.map(Self)
     }

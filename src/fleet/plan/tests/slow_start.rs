@@ -93,8 +93,8 @@ fn there_is_none_without_the_flag() {
     assert!(bench.published() && starting(&bench).is_empty());
 }
 
-/// Returns fixed backends at the addresses of S1, S2 and S3, of which the former balancer had
-/// those in `served`.
+/// Returns fixed backends at the addresses of S1, S2 and S3. The former balancer had the seats in
+/// `served`.
 fn resumed(watched: bool, served: &[u32]) -> Bench {
     let now = Instant::now();
     let seats = [S1, S2, S3].map(|id| {
