@@ -58,7 +58,9 @@ impl ColorMode {
 fn color_of(word: &str) -> Option<&'static str> {
     Some(match word {
         "up" | "joined" | "replaced" | "ok" => GREEN,
-        "suspect" | "starting" | "leaving" | "draining" | "withdrawn" | "held" => YELLOW,
+        "suspect" | "starting" | "leaving" | "draining" | "withdrawn" | "held" | "evicted" => {
+            YELLOW
+        }
         "down" | "dead" | "failed" | "ended" => RED,
         "N" | "key" | "ring" | "bound" | "plan" | "moved" => BOLD,
         _ if is_time(word) => DIM,

@@ -49,8 +49,8 @@ impl EventRecorder {
         self.queue.push_unseated(EventBody::Rollout(event, by));
     }
 
-    /// Records a change of a setting, and the client address of its order.
-    pub(super) fn record_setting(&mut self, change: SettingChange, by: String) {
+    /// Records a change of a setting, and the client address of its order if that came here.
+    pub(super) fn record_setting(&mut self, change: SettingChange, by: Option<String>) {
         self.queue.push_unseated(EventBody::Setting(change, by));
     }
 

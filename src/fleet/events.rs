@@ -23,7 +23,7 @@ pub enum EventKind {
     Down,
     /// A successor took the seat of a dead replica.
     Replaced,
-    /// A fixed backend answers at another address.
+    /// A fixed backend answers at another address, or another task in its slot.
     Moved,
     /// The heartbeats of a replica that is starting or down fail, for this reason.
     Failing,
@@ -34,6 +34,8 @@ pub enum EventKind {
     /// Many replicas fell silent at once. Perhaps this process is at fault, so replacement is on
     /// hold.
     Held,
+    /// A silent task of our own node is killed, so that the orchestrator replaces it.
+    Evicted,
     /// A replica gets no new requests, by order.
     Drained,
     /// A replica gets requests again, by order.
@@ -52,7 +54,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Joined,
         Self::Suspect,
         Self::Up,
@@ -63,6 +65,7 @@ impl EventKind {
         Self::Failed,
         Self::Withdrawn,
         Self::Held,
+        Self::Evicted,
         Self::Drained,
         Self::Ready,
         Self::Weight,
@@ -86,6 +89,7 @@ impl EventKind {
             Self::Failed => "failed",
             Self::Withdrawn => "withdrawn",
             Self::Held => "held",
+            Self::Evicted => "evicted",
             Self::Drained => "drained",
             Self::Ready => "ready",
             Self::Weight => "weight",
@@ -165,6 +169,7 @@ impl fmt::Display for ReplicaEvent {
             EventKind::Failed => write!(f, "replica {name} did not start in {seat}")?,
             EventKind::Withdrawn => write!(f, "replica {name} is withdrawn from {seat}")?,
             EventKind::Held => f.write_str("replacement of silent replicas is on hold")?,
+            EventKind::Evicted => write!(f, "replica {name} is killed on this node")?,
             EventKind::Drained => write!(f, "replica {name} gets no new requests")?,
             EventKind::Ready => write!(f, "replica {name} gets requests again")?,
             EventKind::Weight => write!(f, "the weight of {name} in {seat} changed")?,

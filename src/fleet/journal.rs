@@ -26,8 +26,9 @@ const ROLLOUT: &str = "rollout";
 pub enum EventBody {
     /// A change of a replica.
     Replica(ReplicaEvent),
-    /// A change of the ring or the bound, and the client address of its order.
-    Setting(SettingChange, String),
+    /// A change of the ring or the bound, and the client address of its order; `None` if another
+    /// balancer of the service got that.
+    Setting(SettingChange, Option<String>),
     /// A stage of a replacement by another version, and the client address of the order that caused
     /// it; `None` if failures did.
     Rollout(RolloutEvent, Option<String>),
@@ -66,7 +67,7 @@ impl Event {
     /// | `before` | for `replaced`: name of the former replica |
     /// | `from`, `to` | for a setting: former and new value, as typed; `to` for a rollout: the version |
     /// | `stage` | for a rollout: [`RolloutStage::as_str`] |
-    /// | `by` | for a setting or a rollout: client address of the order; null if failures caused the stage |
+    /// | `by` | for a setting or a rollout: client address of the order; null if failures caused the stage, or another balancer of the service got the order |
     /// | `reason` | reason, in a phrase; may be empty |
     /// | `detected_within_ms` | `down`, silent `suspect`: time since the last good answer |
     /// | `replaced_after_ms` | `replaced`: time from the verdict on the dead replica to the successor's answer |
@@ -106,7 +107,7 @@ impl Event {
                 json["kind"] = change.setting.as_str().into();
                 json["from"] = change.from.as_str().into();
                 json["to"] = change.to.as_str().into();
-                json["by"] = by.as_str().into();
+                json["by"] = by.as_deref().into();
                 json["reason"] = "".into();
                 json["up"] = change.up.into();
                 json["wanted"] = change.wanted.into();
@@ -180,7 +181,7 @@ impl Event {
             EventBody::Setting(change, by) => [
                 Some(format!("after {}", change.from)),
                 None,
-                Some(format!("by {by}")),
+                by.as_ref().map(|by| format!("by {by}")),
             ],
             EventBody::Rollout(event, by) => [
                 Some(event.stage.as_str().replace('_', " ")),

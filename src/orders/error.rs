@@ -62,6 +62,36 @@ impl OrderError {
         Self::invalid("only fixed backends (--backend) have addresses of yours")
     }
 
+    /// Returns the error of an order that would add `n` replicas to these.
+    #[must_use]
+    pub fn too_many(n: usize, wanted: usize, max: usize) -> Self {
+        Self::invalid(format!(
+            "cannot add {n} to {wanted} replicas: at most {max} are allowed (--max-replicas)"
+        ))
+    }
+
+    /// Returns the error of an order that would scale to more replicas than are allowed.
+    #[must_use]
+    pub fn too_large_scale(n: usize, max: usize) -> Self {
+        Self::invalid(format!(
+            "cannot scale to {n} replicas: at most {max} are allowed (--max-replicas)"
+        ))
+    }
+
+    /// Returns the error of an order that would remove `n` of fewer replicas.
+    #[must_use]
+    pub fn too_few(n: usize, wanted: usize) -> Self {
+        Self::invalid(format!(
+            "cannot remove {n} replicas: there are only {wanted}"
+        ))
+    }
+
+    /// Returns the error of an order about a service that other balancers change meanwhile.
+    #[must_use]
+    pub fn changed_by_others() -> Self {
+        Self::unavailable("others are changing the service; try again")
+    }
+
     /// Returns the error of an order beyond [`MAX_QUEUED_ORDERS`].
     #[must_use]
     pub fn queue_full() -> Self {

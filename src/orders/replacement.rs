@@ -109,6 +109,17 @@ impl ReplaceRequest {
         })
     }
 
+    /// Returns `true` if no option sets the pace.
+    #[must_use]
+    pub fn has_default_pace(&self) -> bool {
+        let monitor = default_monitor(self.version.as_ref());
+        self.pace
+            == ReplacePace {
+                monitor,
+                ..ReplacePace::ONE_BY_ONE
+            }
+    }
+
     /// Returns the replacement of `target` by what it runs, with the default pace.
     #[must_use]
     pub fn same_version(target: ReplaceTarget) -> Self {

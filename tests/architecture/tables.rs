@@ -208,6 +208,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 36] = [
             "src/proxy/key/tests.rs",
             "src/proxy/worker.rs",
             "src/fleet/names.rs",
+            "src/fleet/engine/swarm/order.rs",
             "src/control/tests/text.rs",
         ],
     ),

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::exit_report::ExitReport;
-use super::service::ServiceSnapshot;
+use super::service::{ChangeId, ChangedService, ServiceChange, ServiceSnapshot, TaskContainer};
 use crate::fleet::version::Version;
-use crate::orders::{BackendAddr, VersionRequest};
+use crate::orders::{BackendAddr, OrderError, VersionRequest};
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -84,8 +85,15 @@ pub(in crate::fleet) enum EngineEvent {
         /// Its addresses, at least one, or the reason of the failure, in a sentence.
         result: Result<Vec<ReplicaAddr>, String>,
     },
-    /// The tasks of the service have changed.
-    Service(ServiceSnapshot),
+    /// The service or its tasks have changed.
+    Service(Arc<ServiceSnapshot>),
+    /// A change of the service was made, or refused.
+    Changed {
+        /// The change.
+        id: ChangeId,
+        /// The service with the change, or the refusal of its order.
+        result: Result<ChangedService, OrderError>,
+    },
     /// The replica ended, which is certain.
     Ended {
         /// The replica.
@@ -139,6 +147,10 @@ pub(in crate::fleet) trait Engine: fmt::Debug + Send {
     /// that did not start its replicas has nothing to do here.
     fn kill(&mut self, _id: ReplicaId) {}
 
+    /// Kills the container of a task, as a fault would. An engine that follows no service has
+    /// nothing to do here.
+    fn kill_task(&mut self, _container: TaskContainer) {}
+
     /// Removes a replica: `Removed` follows.
     fn remove(&mut self, id: ReplicaId, mode: StopMode);
 
@@ -159,6 +171,10 @@ pub(in crate::fleet) trait Engine: fmt::Debug + Send {
     /// as `Resolved`. `true`: lookups are due now and more often, because a server does not answer.
     /// An engine that knows the addresses of its replicas has nothing to do here.
     fn set_backends(&mut self, _backends: BTreeMap<BackendAddr, bool>) {}
+
+    /// Changes the service for an order: `Changed` follows within a bounded time. An engine that
+    /// follows no service has nothing to do here.
+    fn change_service(&mut self, _id: ChangeId, _change: ServiceChange) {}
 
     /// Checks the address of a backend that an order names, as far as that needs no lookup. An
     /// engine without such orders has nothing to do here.

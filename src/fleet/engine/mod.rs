@@ -25,6 +25,9 @@ pub(super) use interface::{
 };
 pub(super) use process::Process;
 pub use process::ProcessSettings;
-pub(super) use service::{ServiceSnapshot, Task, TaskId, TaskStage};
+pub(super) use service::{
+    ChangeId, ChangedService, ServiceChange, ServiceSnapshot, Task, TaskContainer, TaskId,
+    TaskStage, UpdateStage,
+};
 pub use swarm::SwarmSettings;
 pub(super) use swarm::{Swarm, SwarmNode};

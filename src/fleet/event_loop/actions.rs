@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::{FleetLoop, preparation};
-use crate::fleet::engine::Management;
+use crate::fleet::engine::{ChangeId, Management};
 use crate::fleet::plan::Action;
 
 impl FleetLoop {
@@ -36,6 +36,7 @@ impl FleetLoop {
             Action::ProbeNow(id, fresh) => self.heartbeats.probe_now(id, fresh),
             Action::CheckAlive(id) => self.engine.check_alive(id),
             Action::Kill(id) => self.engine.kill(id),
+            Action::KillTask(container) => self.engine.kill_task(container),
             Action::Drain(id) => {
                 pending.drains.insert(id, self.publisher.version());
             }
@@ -55,8 +56,11 @@ impl FleetLoop {
                 preparation::spawn(id, self.engine.prepare(&request), &self.prepared);
             }
             Action::Save(id, backends) => self.saver.save(id, backends),
+            Action::ChangeService(id, change) => {
+                self.engine.change_service(ChangeId(id.0), change);
+            }
             Action::Switched(id, change) => {
-                let by = pending.orders.client(id);
+                let by = id.map(|id| pending.orders.client(id));
                 self.recorder.record_setting(change, by);
             }
             Action::Finished => pending.finished = true,

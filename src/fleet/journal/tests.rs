@@ -12,7 +12,7 @@ fn setting_change() -> EventBody {
         up: 3,
         wanted: 3,
     };
-    EventBody::Setting(change, "127.0.0.1:4711".to_owned())
+    EventBody::Setting(change, Some("127.0.0.1:4711".to_owned()))
 }
 
 fn event(what: EventBody) -> Event {

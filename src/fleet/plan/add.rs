@@ -55,9 +55,7 @@ pub(super) fn next_seats(
 ) -> Result<(Vec<Seat>, Arc<dyn Ring>), OrderError> {
     let (wanted, max) = (state.seats.wanted_count(), state.policy.max_replicas);
     if wanted.saturating_add(n) > max {
-        return Err(OrderError::invalid(format!(
-            "cannot add {n} to {wanted} replicas: at most {max} are allowed (--max-replicas)"
-        )));
+        return Err(OrderError::too_many(n, wanted, max));
     }
     let mut all = state.seats.all_seats();
     let free = (1..).map(Seat).filter(|seat| !all.contains(seat));

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::replica::Phase;
 use super::standby::{self, PROMOTION_TIMEOUT};
 use super::state::PlanState;
-use super::types::{Action, Environment};
-use super::{add, candidates, deaths, service};
+use super::types::{Action, Environment, OrderId};
+use super::{add, candidates, deaths, service, service_order};
 use crate::fleet::engine::{EngineEvent, ExitReport, StopMode};
 use crate::fleet::events::EventKind;
 use crate::orders::OrderError;
@@ -51,6 +51,9 @@ pub(super) fn on_engine_event(
             }
         }
         EngineEvent::Service(snapshot) => service::on_snapshot(state, snapshot),
+        EngineEvent::Changed { id, result } => {
+            service_order::changed(state, OrderId(id.0), result);
+        }
         EngineEvent::Resolved { addr, result } => candidates::on_resolved(state, &addr, &result),
         EngineEvent::Ended { id, how } => on_ended(state, id, &how, env),
         EngineEvent::Removed { id } => {

@@ -21,6 +21,7 @@ mod deaths;
 mod drain;
 mod effects;
 mod engine_events;
+mod eviction;
 mod followed_service;
 mod former_versions;
 mod handover;
@@ -48,6 +49,10 @@ mod seat_history;
 mod seat_table;
 mod seating;
 mod service;
+mod service_change;
+mod service_effect;
+mod service_order;
+mod service_ring;
 mod show;
 mod shutdown;
 mod silence;
@@ -138,6 +143,8 @@ impl Plan {
             standby::fill(state, env);
             candidates::follow(state, env);
             service::follow(state, env);
+            eviction::evict(state);
+            service_order::advance(state);
         }
         state.effects.take()
     }
@@ -153,6 +160,8 @@ impl Plan {
         let times = times.chain(replace_steps::deadline(state));
         let order = state.orders.backend();
         let times = times.chain(order.and_then(BackendOrder::deadline));
+        let times = times.chain(service_order::deadline(state));
+        let times = times.chain(eviction::deadline(state));
         // Work that was due and not done in this step waits for something other than time.
         times.filter(|at| *at > state.now).min()
     }
@@ -197,7 +206,7 @@ impl Plan {
             standbys: replicas().filter(|replica| replica.is_warm()).count(),
             versions: state.seats.versions().len(),
             has_other_versions: self.has_other_versions(),
-            replacing: state.orders.replacement().is_some(),
+            replacing: self.replacement().is_some(),
             ownership: state.handover.ownership(),
             busy: state.orders.is_active() || is_moving,
             complete: state.seats.has_all_first_answers() && !service::is_unknown(state),
@@ -271,7 +280,9 @@ impl Plan {
 
     /// Returns the progress of the replacement that is under way.
     pub(super) fn replacement(&self) -> Option<ReplacementInfo> {
-        self.state.orders.replacement()
+        let state = &self.state;
+        let of_service = || service_order::replacement(state);
+        state.orders.replacement().or_else(of_service)
     }
 
     /// Returns `true` if the address of `id` is known, so that it already runs.

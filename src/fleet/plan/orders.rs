@@ -8,7 +8,7 @@ use super::state::PlanState;
 use super::types::{Action, Environment, OrderId};
 use super::{
     add, backend_order, drain, replace, replace_outcome, replace_steps, ring_settings, rm, scale,
-    service,
+    service_order,
 };
 use crate::fleet::engine::{Management, StopMode};
 use crate::orders::{Order, OrderError};
@@ -26,9 +26,10 @@ pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
             | Order::Kill(_)
     );
     let is_of_backends = matches!(order, Order::AddBackend(_) | Order::SetBackend(_));
-    let refusal = if state.policy.keeper == Management::Orchestrated {
-        service::refusal(state, &order)
-    } else if state.policy.keeper == Management::External && is_start_or_stop {
+    if state.policy.keeper == Management::Orchestrated {
+        return service_order::accept(state, order_id, order);
+    }
+    let refusal = if state.policy.keeper == Management::External && is_start_or_stop {
         match order {
             Order::Add(_) | Order::Scale(_) => OrderError::fixed_number_of_backends(),
             _ => OrderError::fixed_backends(),
@@ -118,7 +119,7 @@ pub(super) fn begin_next(state: &mut PlanState, env: &mut dyn Environment) -> bo
         }
         Order::Ring(spec) => ring_settings::switch_ring(state, order_id, spec).map(|()| None),
         Order::Bound(bound) => {
-            ring_settings::switch_bound(state, order_id, bound);
+            ring_settings::switch_bound(state, Some(order_id), bound);
             Ok(None)
         }
     };
@@ -176,6 +177,7 @@ fn is_gone(state: &PlanState, group: &[ReplicaId]) -> bool {
 /// serves continues to.
 pub(super) fn close(state: &mut PlanState) {
     state.orders.close();
+    service_order::close(state);
     let active: Vec<OrderId> = match state.orders.take_active() {
         None => Vec::new(),
         Some(ActiveOrder::Add(group)) => {

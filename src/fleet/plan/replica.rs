@@ -39,6 +39,8 @@ pub(super) struct Replica {
     pub(super) iterative: bool,
     /// `true` if it ran before this process did.
     was_found: bool,
+    /// Time at which its task was last killed for its silence.
+    pub(super) evicted_at: Option<Instant>,
     /// Exit reason of a replica whose removal is deferred.
     pub(super) ended: Option<String>,
 }
@@ -119,6 +121,7 @@ impl Replica {
             silence_reported: false,
             iterative: false,
             was_found: false,
+            evicted_at: None,
             ended: None,
         }
     }
@@ -162,6 +165,11 @@ impl Replica {
     /// heartbeats.
     pub(super) fn is_skipped(&self, limit: u32) -> bool {
         self.phase == Phase::Suspect && self.misses >= limit
+    }
+
+    /// Returns `true` if it counts as dead because it was silent for too long.
+    pub(super) fn is_dead_by_silence(&self) -> bool {
+        self.phase == Phase::Unresponsive && self.silence.is_some()
     }
 
     /// Returns the silence of a replica that [`Self::is_skipped`].

@@ -21,14 +21,33 @@ pub(super) fn switch_ring(
     order_id: OrderId,
     spec: Spec,
 ) -> Result<(), OrderError> {
+    let ring = build(state, &spec)?;
+    set_ring(state, Some(order_id), spec, ring);
+    Ok(())
+}
+
+/// Returns the ring of this kind over the wanted seats.
+///
+/// # Errors
+/// Such a ring has no room for the seats.
+pub(super) fn build(state: &PlanState, spec: &Spec) -> Result<Arc<dyn Ring>, OrderError> {
     let (seats, weights) = (state.seats.wanted_seats(), state.ring.weights());
     let ring = spec.build_weighted(&seats, weights);
-    state.ring = ring.map_err(|err| OrderError::invalid(err.to_string()))?;
+    ring.map_err(|err| OrderError::invalid(err.to_string()))
+}
+
+/// Replaces the ring by one of this kind, which an order asks for if there is one.
+pub(super) fn set_ring(
+    state: &mut PlanState,
+    order_id: Option<OrderId>,
+    spec: Spec,
+    ring: Arc<dyn Ring>,
+) {
+    state.ring = ring;
     let before = std::mem::replace(&mut state.policy.ring, spec);
     state.effects.publish();
     let after = state.policy.ring.clone();
     record_switch(state, order_id, Setting::Ring, before, after);
-    Ok(())
 }
 
 /// Checks whether the ring allows this weight, and returns the ring with it.
@@ -51,11 +70,16 @@ pub(super) fn reweighted(
 
 /// Replaces the ring by one in which a seat has another weight.
 pub(super) fn switch_weight(state: &mut PlanState, seat: Seat, ring: Arc<dyn Ring>) {
-    let [before, after] = [&state.ring, &ring].map(|ring| ring.weights().of(seat));
+    let before = std::mem::replace(&mut state.ring, ring);
+    record_weight(state, seat, &before);
+}
+
+/// Records the weight of a seat if the ring `before` had another one.
+pub(super) fn record_weight(state: &mut PlanState, seat: Seat, before: &Arc<dyn Ring>) {
+    let [before, after] = [before, &state.ring].map(|ring| ring.weights().of(seat));
     if before == after {
         return;
     }
-    state.ring = ring;
     state.effects.publish();
     if let Some(record) = state.seats.get(seat) {
         let name = record.display_name().clone();
@@ -64,8 +88,8 @@ pub(super) fn switch_weight(state: &mut PlanState, seat: Seat, ring: Arc<dyn Rin
     }
 }
 
-/// Sets how far a seat's load may lie above the mean.
-pub(super) fn switch_bound(state: &mut PlanState, order_id: OrderId, bound: LoadBound) {
+/// Sets how far a seat's load may lie above the mean, for an order if there is one.
+pub(super) fn switch_bound(state: &mut PlanState, order_id: Option<OrderId>, bound: LoadBound) {
     let before = std::mem::replace(&mut state.policy.bound, bound);
     state.effects.publish_if(before != bound);
     record_switch(state, order_id, Setting::Bound, before, bound);
@@ -73,7 +97,7 @@ pub(super) fn switch_bound(state: &mut PlanState, order_id: OrderId, bound: Load
 
 fn record_switch<T: ToString>(
     state: &mut PlanState,
-    order_id: OrderId,
+    order_id: Option<OrderId>,
     setting: Setting,
     from: T,
     to: T,

@@ -27,8 +27,7 @@ pub(super) fn begin(
     let mut seats = named_seats(state, &change.names)?;
     let (n, wanted) = (change.n, state.seats.wanted_count());
     if n > wanted {
-        let sentence = format!("cannot remove {n} replicas: there are only {wanted}");
-        return Err(OrderError::invalid(sentence));
+        return Err(OrderError::too_few(n, wanted));
     }
     let mut others: Vec<Seat> = state.seats.iter().map(|record| record.seat).collect();
     others.retain(|seat| !seats.contains(seat));

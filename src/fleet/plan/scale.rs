@@ -23,9 +23,7 @@ pub(super) fn begin(
 ) -> Result<Option<ActiveOrder>, OrderError> {
     let (wanted, max) = (state.seats.wanted_count(), state.policy.max_replicas);
     if n > max && n > wanted {
-        return Err(OrderError::invalid(format!(
-            "cannot scale to {n} replicas: at most {max} are allowed (--max-replicas)"
-        )));
+        return Err(OrderError::too_large_scale(n, max));
     }
     if n > wanted {
         let change = ChangeRequest {

@@ -1,28 +1,24 @@
 //! Seats of a service, whose orchestrator keeps the number of tasks: each slot with a wanted task
 //! is a seat.
 //!
-//! Several balancers follow one service, so the ring depends on nothing but the set of slots. A
-//! seat is on the ring as soon as its slot is seen, before any task of it answers. Nothing is
+//! Several balancers follow one service, so the ring depends on nothing but the service. A seat is
+//! on the ring as soon as its slot is seen, before any task of it answers. Nothing is
 //! started here. A task that runs is probed, and takes its seat with its first answer. It gets no
 //! new requests once it is to end or another task has the seat.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::replica::{Phase, Replica};
-use super::seat::SeatRecord;
 use super::state::PlanState;
 use super::types::{Action, Environment};
-use super::{deaths, seating};
+use super::{deaths, seating, service_ring};
 use crate::fleet::engine::{Management, ServiceSnapshot, StopMode, Task, TaskId, TaskStage};
 use crate::fleet::events::EventKind;
-use crate::orders::{Order, OrderError};
-use crate::ring::{RingError, Seat};
 use crate::roster::ReplicaId;
 
 /// Handles a snapshot of the service.
-pub(super) fn on_snapshot(state: &mut PlanState, snapshot: ServiceSnapshot) {
-    state.service.latest = Some(Arc::new(snapshot));
+pub(super) fn on_snapshot(state: &mut PlanState, snapshot: Arc<ServiceSnapshot>) {
+    state.service.latest = Some(snapshot);
 }
 
 /// Returns `true` if the seats are not known yet.
@@ -30,46 +26,12 @@ pub(super) fn is_unknown(state: &PlanState) -> bool {
     state.policy.keeper == Management::Orchestrated && state.service.latest.is_none()
 }
 
-/// Returns the refusal of an order, with the command that does its work: the orchestrator keeps the
-/// replicas, and all balancers of a service must have the same ring.
-pub(super) fn refusal(state: &PlanState, order: &Order) -> OrderError {
-    let latest = state.service.latest.as_ref();
-    let service = latest.map_or("SERVICE", |latest| &*latest.service);
-    OrderError::invalid(match order {
-        Order::Add(_) | Order::Rm(_) | Order::Scale(_) => {
-            format!("the swarm keeps the number of replicas: docker service scale {service}=N")
-        }
-        Order::Replace(_) | Order::StopReplace | Order::ReplaceBack => {
-            format!("the swarm replaces its tasks itself: docker service update --force {service}")
-        }
-        Order::Kill(name) => {
-            format!("{name} is a task of the swarm: docker kill its container on its node")
-        }
-        Order::Drain(_) | Order::Ready(_) => {
-            "the swarm says which tasks serve: docker node update --availability drain NODE"
-                .to_owned()
-        }
-        Order::Ring(spec) => format!(
-            "the balancers of {service} must have one ring: restart all of them with --ring {spec}"
-        ),
-        Order::Bound(bound) => format!(
-            "the balancers of {service} must have one bound: restart all of them with --bound {bound}"
-        ),
-        Order::Weight(..) => {
-            format!("the balancers of {service} must have one ring, in which all weights are 1")
-        }
-        Order::AddBackend(_) | Order::SetBackend(_) => {
-            "only fixed backends (--backend) have addresses of yours".to_owned()
-        }
-    })
-}
-
 /// Adapts seats and replicas to the latest snapshot.
 pub(super) fn follow(state: &mut PlanState, env: &dyn Environment) {
     let Some(service) = state.service.latest.clone() else {
         return;
     };
-    follow_slots(state, &service);
+    service_ring::follow(state, &service);
     follow_tasks(state, &service, env);
     follow_candidates(state, &service);
     let left = state.seats.iter().filter(|record| record.leaving);
@@ -81,77 +43,28 @@ pub(super) fn follow(state: &mut PlanState, env: &dyn Environment) {
     }
 }
 
-/// Puts new slots on the ring, and takes those off that have no wanted task.
-fn follow_slots(state: &mut PlanState, service: &ServiceSnapshot) {
-    // The first answers in the first slots make the fleet complete.
-    let is_first = !std::mem::replace(&mut state.service.begun, true);
-    let seen: BTreeSet<Seat> = service.seats.keys().copied().collect();
-    let before = state.seats.wanted_seats();
-    state.service.refused.retain(|seat| seen.contains(seat));
-    if &seen - &state.service.refused == before {
-        return;
-    }
-    let target = match state.ring.reseated(&seen) {
-        Ok(ring) => {
-            state.ring = ring;
-            state.service.refused.clear();
-            seen
-        }
-        Err(err) => {
-            refuse(state, service, &seen - &before, &err);
-            let kept = &seen & &before;
-            match state.ring.reseated(&kept) {
-                Ok(ring) => state.ring = ring,
-                // The present ring has room for its own seats; requests skip those without holder.
-                Err(_) => return,
-            }
-            kept
-        }
-    };
-    state.effects.publish();
-    for seat in &target - &before {
-        if let Some(name) = service.seats.get(&seat) {
-            // A record that is leaving goes at once: its replicas finish without it.
-            state.seats.remove(seat);
-            let mut record = SeatRecord::new(seat, name.clone(), None);
-            record.awaits_first_answer = is_first;
-            state.seats.push(record);
-        }
-    }
-    for seat in &before - &target {
-        seating::begin_leaving(state, seat);
-    }
-}
-
-/// Records once that the ring has no room for these new slots.
-fn refuse(state: &mut PlanState, service: &ServiceSnapshot, new: BTreeSet<Seat>, err: &RingError) {
-    for seat in &new - &state.service.refused {
-        if let Some(name) = service.seats.get(&seat) {
-            state.record(EventKind::Failing, seat, name.clone(), err.to_string());
-        }
-    }
-    state.service.refused.extend(new);
-}
-
 /// Judges each replica by the stage of its task.
 fn follow_tasks(state: &mut PlanState, service: &ServiceSnapshot, env: &dyn Environment) {
     let followed = state.replicas.iter();
     let followed = followed.filter(|(_, replica)| !replica.is_candidate());
-    let stages: Vec<(ReplicaId, Phase, TaskStage)> = followed
+    let stages: Vec<(ReplicaId, Phase, TaskStage, bool)> = followed
         .filter_map(|(id, replica)| {
-            let task = service.tasks.get(replica.task.as_ref()?);
+            let task_id = replica.task.as_ref()?;
+            let task = service.tasks.get(task_id);
             let stage = task.map_or_else(gone, |task| task.stage.clone());
-            Some((id, replica.phase, stage))
+            let is_drained = service.settings.drained.contains(task_id);
+            Some((id, replica.phase, stage, is_drained))
         })
         .collect();
-    for (id, phase, stage) in stages {
+    for (id, phase, stage, is_drained) in stages {
         match (phase, stage) {
             (Phase::Up | Phase::Suspect | Phase::Unresponsive, TaskStage::Ended(reason)) => {
                 deaths::mark_dead(state, id, reason, env);
                 state.remove(id, StopMode::Detach);
             }
             (Phase::Up | Phase::Suspect | Phase::Unresponsive, stage) => {
-                set_leaving(state, id, stage == TaskStage::Leaving);
+                let is_leaving = stage == TaskStage::Leaving;
+                set_drained(state, id, is_leaving, is_leaving || is_drained);
             }
             // Its requests may be retried elsewhere.
             (Phase::Draining { .. }, TaskStage::Ended(_)) => state.remove(id, StopMode::Detach),
@@ -165,8 +78,10 @@ fn gone() -> TaskStage {
     TaskStage::Ended("its task is gone".to_owned())
 }
 
-/// Keeps new requests from a holder whose task is to end, until a successor takes its seat.
-fn set_leaving(state: &mut PlanState, id: ReplicaId, is_leaving: bool) {
+/// Keeps new requests from a holder, or no longer. One whose task is to end serves no more until a
+/// successor takes its seat.
+fn set_drained(state: &mut PlanState, id: ReplicaId, is_leaving: bool, drained: bool) {
+    let now = state.now;
     let Some(record) = state.seats.held_by_mut(id) else {
         return;
     };
@@ -174,16 +89,23 @@ fn set_leaving(state: &mut PlanState, id: ReplicaId, is_leaving: bool) {
     let Some(holder) = record.holder.as_mut() else {
         return;
     };
-    if holder.drained == is_leaving {
+    if holder.drained == drained {
         return;
     }
-    holder.drained = is_leaving;
+    holder.drained = drained;
+    if !drained {
+        record.joined_at = Some(now);
+    }
     state.effects.publish();
-    let kind = match is_leaving {
+    let kind = match drained {
         true => EventKind::Drained,
         false => EventKind::Ready,
     };
-    state.record(kind, seat, name, "its task is to end");
+    let reason = match is_leaving {
+        true => "its task is to end",
+        false => "",
+    };
+    state.record(kind, seat, name, reason);
 }
 
 /// Probes the running tasks that may take a seat, and gives the others up.

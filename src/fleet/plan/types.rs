@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::probe_types::{ProbeEvent, ProbeWording};
-use crate::fleet::engine::{EngineEvent, Management, StopMode};
+use crate::fleet::engine::{EngineEvent, Management, ServiceChange, StopMode, TaskContainer};
 use crate::fleet::events::{ReplicaEvent, SettingChange};
 use crate::fleet::rollout_event::RolloutEvent;
 use crate::fleet::version::Version;
@@ -205,6 +205,8 @@ pub(in crate::fleet) enum Action {
     Answer(OrderId, OrderResult),
     /// Kill a replica as a fault would.
     Kill(ReplicaId),
+    /// Kill the container of a task of our own node.
+    KillTask(TaskContainer),
     /// Record a change of a replica.
     Record(ReplicaEvent),
     /// Have the engine look a version up, for this order.
@@ -213,8 +215,11 @@ pub(in crate::fleet) enum Action {
     Save(OrderId, Vec<BackendSeat>),
     /// Record the stage of a replacement by another version, and the order that caused it.
     Rollout(Option<OrderId>, RolloutEvent),
-    /// Record a change of a setting that this order made.
-    Switched(OrderId, SettingChange),
+    /// Have the engine change the service, for this order.
+    ChangeService(OrderId, ServiceChange),
+    /// Record a change of a setting, and the order that made it. There is none if another balancer
+    /// of the service got it.
+    Switched(Option<OrderId>, SettingChange),
     /// The shutdown is complete: no replica is left.
     Finished,
 }

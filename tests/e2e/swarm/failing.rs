@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::following::expect_list;
-use crate::support::{FakeDocker, FaultMode, Load, TEST_TIMEOUT, eventually, exchange};
+use crate::support::{
+    FakeDocker, FaultMode, Load, Signal, TEST_TIMEOUT, eventually, exchange, signal,
+};
 
 const SERVICE: &str = "GET /services/s1";
 const TASKS: &str = "GET /tasks";
@@ -161,4 +163,34 @@ fn an_engine_that_is_gone_stops_nothing() {
     // The stop does not wait for the swarm.
     engine.inject("GET /", FaultMode::Slow(Duration::from_secs(5)), ALWAYS);
     assert!(program.stop().success());
+}
+
+#[test]
+fn a_frozen_task_of_our_own_node_is_killed_and_the_swarm_fills_its_slot() {
+    let engine = FakeDocker::start();
+    let frozen = engine.start_task(1);
+    engine.runs_slots(&[2, 3]);
+    engine.wants(3);
+    let program = engine.follower(&["--replace-after", "1s"]);
+    let load = Load::start(program.listen, 4);
+    load.reach(100);
+    let pid = engine.container(&frozen).pid.expect("it runs");
+    signal(pid, Signal::STOP);
+    let event = program.event("evicted", 1);
+    assert_eq!(event["reason"], "silent for 1s");
+    let id = engine.container(&frozen).id;
+    let call = format!("POST /containers/{id}/kill");
+    let is_call = |one: &String| *one == call;
+    eventually(TEST_TIMEOUT, "the call", || {
+        engine.calls().iter().any(is_call)
+    });
+    eventually(TEST_TIMEOUT, "its end", || {
+        engine.container(&frozen).pid.is_none()
+    });
+    engine.ends_task(&frozen, "shutdown");
+    engine.start_task(1);
+    program.event("moved", 1);
+    load.go_on(100);
+    load.finish().expect_no_failure();
+    assert_eq!(engine.calls().iter().filter(|one| is_call(one)).count(), 1);
 }

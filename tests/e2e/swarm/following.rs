@@ -1,10 +1,6 @@
 //! The seats follow the slots, and requests the tasks, without a failed request.
 
-use serde_json::json;
-
 use crate::support::{FakeDocker, Load, Ringmaster, TEST_TIMEOUT, eventually, exchange, server_of};
-
-const HOME: &str = "GET /home?id=132574 HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /// Waits until these replicas, and no others, have answered.
 #[track_caller]
@@ -154,44 +150,4 @@ fn the_answer_of_another_seat_is_refused() {
     expect_list(&program, &["S1"]);
     let failing = program.event("failing", 3);
     assert_eq!(failing["reason"], "its address is that of S2 in seat 2");
-}
-
-#[test]
-fn orders_are_refused_with_the_command_that_carries_them_out() {
-    let engine = FakeDocker::start();
-    engine.runs_slots(&[1, 2]);
-    let program = engine.follower(&[]);
-    let scale = "the swarm keeps the number of replicas: docker service scale web=N";
-    for (command, sentence) in [
-        ("add 1", scale),
-        ("rm 1", scale),
-        ("scale 1", scale),
-        (
-            "replace all",
-            "the swarm replaces its tasks itself: docker service update --force web",
-        ),
-        ("drain S1", "docker node update --availability drain NODE"),
-        (
-            "ring set classic",
-            "restart all of them with --ring classic",
-        ),
-    ] {
-        let answer = program.command(command);
-        assert!(
-            answer.starts_with("ERR ") && answer.contains(sentence),
-            "{answer}"
-        );
-    }
-    let body = json!({"n": 1}).to_string();
-    let length = body.len();
-    let request =
-        format!("POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}");
-    let answer = exchange(program.control, request);
-    assert_eq!(answer.status(), 400);
-    assert!(
-        answer.text().contains(&format!("<Error> {scale}")),
-        "{answer:?}"
-    );
-    assert_eq!(exchange(program.listen, HOME).status(), 200);
-    assert_eq!(program.rep(), ["S1", "S2"]);
 }

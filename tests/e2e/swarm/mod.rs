@@ -2,4 +2,5 @@
 
 mod failing;
 mod following;
+mod orders;
 mod starting;

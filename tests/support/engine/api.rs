@@ -78,6 +78,10 @@ impl Host {
             Some(FaultMode::Status(status)) => {
                 return reply(&mut stream, status, &failure("a mood"));
             }
+            Some(FaultMode::Stale) => {
+                self.change_by_others();
+                return reply(&mut stream, 500, &failure("update out of sequence"));
+            }
             Some(FaultMode::Says(text)) => return reply(&mut stream, 200, text.as_bytes()),
             Some(FaultMode::Slow(time)) => std::thread::sleep(time),
             Some(FaultMode::Held) => eventually(TEST_TIMEOUT, "the release of a call", || {
@@ -87,7 +91,7 @@ impl Host {
                     call.starts_with(&**begin) && matches!(fault, FaultMode::Held)
                 })
             }),
-            Some(FaultMode::DoneInSilence) | None => {}
+            Some(FaultMode::DoneInSilence | FaultMode::Usurped) | None => {}
         }
         if path == "/events" {
             return self.tell_events(&mut stream);
@@ -96,7 +100,10 @@ impl Host {
         let (status, answer) = self.answer(method, path, query, &body);
         // The client may send the next call before this thread continues.
         drop(busy);
-        if matches!(fault, Some(FaultMode::DoneInSilence)) {
+        if matches!(fault, Some(FaultMode::Usurped)) {
+            self.change_by_others();
+        }
+        if matches!(fault, Some(FaultMode::DoneInSilence | FaultMode::Usurped)) {
             return None;
         }
         reply(&mut stream, status, &answer)
@@ -119,6 +126,7 @@ impl Host {
                 let answer = self.answer_of_swarm(&words, query);
                 answer.unwrap_or_else(|| (404, failure("page not found")))
             }
+            ("POST", ["services", "s1", "update"]) => self.update_service(query, body),
             ("GET", ["networks", name, ..]) => {
                 json(json!({"Id": "n0", "Name": name, "Driver": "bridge"}))
             }

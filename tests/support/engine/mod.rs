@@ -51,6 +51,10 @@ pub(crate) enum FaultMode {
     Held,
     /// The call is carried out after this time, and the reply is lost.
     DoneInSilence,
+    /// The call is carried out, the reply is lost, and another order changes the service.
+    Usurped,
+    /// The call fails, because another order changes the service before it.
+    Stale,
     /// The call fails with this status.
     Status(u16),
     /// The call fails; the reply is 200 with this body.

@@ -1,5 +1,5 @@
 //! The swarm of the fake engine: one service whose tasks run in its containers. The test decides
-//! which tasks there are, as a swarm would.
+//! which tasks there are, as a swarm would, or has the engine keep as many as the service wants.
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
@@ -22,6 +22,8 @@ pub(super) struct FakeService {
     /// Other services of the swarm.
     pub(super) others: Vec<Value>,
     tasks: Vec<FakeTask>,
+    /// `true` if a change of the service is carried out.
+    obeys: bool,
 }
 
 /// A task; its container has the same name.
@@ -30,6 +32,8 @@ struct FakeTask {
     id: String,
     slot: u32,
     desired: String,
+    /// Number of the forced update that made it.
+    generation: u64,
     /// State word in place of the one that follows from its container.
     state: Option<String>,
 }
@@ -43,6 +47,7 @@ impl Default for FakeService {
             service: service("s1", "web", json!({"Replicated": {"Replicas": 0}})),
             others: Vec::new(),
             tasks: Vec::new(),
+            obeys: false,
         }
     }
 }
@@ -97,13 +102,17 @@ impl Host {
         let id = format!("task{number}slot{slot}");
         let env = vec![format!("SERVER_ID={slot}")];
         self.make(&id, BTreeMap::new(), env);
+        let mut state = self.state();
+        let template = &state.swarm.service["Spec"]["TaskTemplate"];
         let task = FakeTask {
             id: id.clone(),
             slot,
             desired: "running".to_owned(),
+            generation: template["ForceUpdate"].as_u64().unwrap_or_default(),
             state: None,
         };
-        self.state().swarm.tasks.push(task);
+        state.swarm.tasks.push(task);
+        drop(state);
         id
     }
 
@@ -131,6 +140,75 @@ impl Host {
         let version = service["Version"]["Index"].as_u64().expect("a version");
         service["Version"]["Index"] = json!(version + 1);
         edit(service);
+    }
+
+    /// From now on the engine carries a change of the service out, as a swarm does: new tasks are
+    /// in the lowest free slots, and the highest ones end.
+    pub(crate) fn obeys(&self) {
+        self.state().swarm.obeys = true;
+    }
+
+    /// The service, as the API has it.
+    pub(crate) fn service(&self) -> Value {
+        self.state().swarm.service.clone()
+    }
+
+    /// Replaces the service by this specification if it has this version.
+    pub(super) fn update_service(self: &Arc<Self>, query: &str, spec: &Value) -> (u16, Vec<u8>) {
+        let mut state = self.state();
+        let service = &mut state.swarm.service;
+        let version = service["Version"]["Index"].as_u64().expect("a version");
+        if query != format!("version={version}") {
+            let why = "rpc error: code = Unknown desc = update out of sequence";
+            return (500, failure(why));
+        }
+        service["Version"]["Index"] = json!(version + 1);
+        service["Spec"] = spec.clone();
+        let obeys = state.swarm.obeys;
+        drop(state);
+        if obeys {
+            self.carry_out(spec);
+        }
+        (200, b"{\"Warnings\":null}".to_vec())
+    }
+
+    /// Changes the service as an order at another balancer does, without an effect here.
+    pub(super) fn change_by_others(&self) {
+        self.edit_service(|service| {
+            service["Spec"]["Labels"]["ringmaster.order"] = json!("another");
+        });
+    }
+
+    /// Starts and ends tasks until there are as many as a specification wants, all of its forced
+    /// update.
+    fn carry_out(self: &Arc<Self>, spec: &Value) {
+        let replicas = &spec["Mode"]["Replicated"]["Replicas"];
+        let replicas = usize::try_from(replicas.as_u64().expect("a number")).expect("a number");
+        let generation = spec["TaskTemplate"]["ForceUpdate"].as_u64();
+        let wanted = || {
+            let tasks = self.state().swarm.tasks.clone();
+            let wanted = tasks.into_iter().filter(|task| task.desired == "running");
+            let slots = wanted.map(|task| (task.slot, task));
+            slots.collect::<BTreeMap<u32, FakeTask>>()
+        };
+        let ends = |id: &str, desired: &str| {
+            self.ends_task(id, desired);
+            self.kill_task(id);
+        };
+        for task in wanted().into_values().skip(replicas) {
+            ends(&task.id, "remove");
+        }
+        let taken = wanted();
+        let free = (1..).filter(|slot| !taken.contains_key(slot));
+        for slot in free.take(replicas.saturating_sub(taken.len())) {
+            self.start_task(slot);
+        }
+        for task in wanted().into_values() {
+            if task.generation < generation.unwrap_or_default() {
+                self.start_task(task.slot);
+                ends(&task.id, "shutdown");
+            }
+        }
     }
 
     /// Replaces the answer about our node.
@@ -231,8 +309,11 @@ fn described(task: &FakeTask, containers: &[Container]) -> Value {
     };
     json!({
         "ID": task.id, "Slot": task.slot, "DesiredState": task.desired,
+        "Spec": {"ForceUpdate": task.generation}, "NodeID": "node1",
         "CreatedAt": format!("2026-11-30T10:00:{container:02}.5Z"),
-        "Status": {"State": word, "Err": error},
+        "Status": {
+            "State": word, "Err": error, "ContainerStatus": {"ContainerID": containers[container].id},
+        },
         "NetworksAttachments": [
             {"Network": {"ID": "n0"}, "Addresses": ["10.255.0.7/16"]},
             {"Network": {"ID": "n1"}, "Addresses": [format!("{ip}/24")]},

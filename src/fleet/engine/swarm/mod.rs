@@ -2,10 +2,14 @@
 //!
 //! It starts and stops nothing, because the swarm keeps the number of tasks. It asks the engine of
 //! its own node, again and again, and reports the tasks when they have changed. Whatever the engine
-//! does, the last tasks that it reported stay.
+//! does, the last tasks that it reported stay. An order changes the service, and takes effect when
+//! the change is read, here as at every other balancer.
 
 mod api;
+mod edit;
+mod labels;
 mod node;
+mod order;
 mod own_container;
 mod settings;
 mod snapshot;
@@ -13,10 +17,13 @@ mod target;
 mod watch;
 
 use std::future::ready;
+use std::sync::Arc;
 
+use tokio::sync::{Mutex, Notify};
 use tokio::task::AbortHandle;
 
 use super::interface::{Engine, EngineEvent, EngineEvents, Management, PrepareFuture, StopMode};
+use super::service::{ChangeId, ServiceChange, TaskContainer};
 use crate::fleet::version::Version;
 use crate::orders::VersionRequest;
 use crate::ring::Seat;
@@ -27,9 +34,14 @@ pub use settings::SwarmSettings;
 /// The tasks of a service.
 #[derive(Debug)]
 pub(in crate::fleet) struct Swarm {
-    /// The node, until its service is followed.
-    node: Option<SwarmNode>,
+    node: SwarmNode,
+    /// The task that follows the service.
     task: Option<AbortHandle>,
+    /// Wakes that task when the service was changed here.
+    news: Arc<Notify>,
+    /// Lets the orders of this balancer write one after another: they would only be in each
+    /// other's way.
+    writer: Arc<Mutex<()>>,
     events: EngineEvents,
 }
 
@@ -37,8 +49,10 @@ impl Swarm {
     /// Creates an engine that asks this node.
     pub(in crate::fleet) fn new(node: SwarmNode, events: EngineEvents) -> Self {
         Self {
-            node: Some(node),
+            node,
             task: None,
+            news: Arc::default(),
+            writer: Arc::default(),
             events,
         }
     }
@@ -56,10 +70,9 @@ impl Engine for Swarm {
     }
 
     fn begin(&mut self) {
-        if let Some(node) = self.node.take() {
-            let work = watch::follow(node, self.events.clone());
-            self.task = Some(tokio::spawn(work).abort_handle());
-        }
+        let (node, news) = (self.node.clone(), Arc::clone(&self.news));
+        let work = watch::follow(node, news, self.events.clone());
+        self.task = Some(tokio::spawn(work).abort_handle());
     }
 
     fn start(
@@ -78,6 +91,28 @@ impl Engine for Swarm {
         // The plan refuses the order before.
         let refusal = "the swarm replaces its tasks itself";
         Box::pin(ready(Err(refusal.to_owned())))
+    }
+
+    fn change_service(&mut self, id: ChangeId, change: ServiceChange) {
+        let (node, events) = (self.node.clone(), self.events.clone());
+        let (news, writer) = (Arc::clone(&self.news), Arc::clone(&self.writer));
+        tokio::spawn(async move {
+            let turn = writer.lock().await;
+            let result = order::carry_out(&node, &change).await;
+            drop(turn);
+            events.send(EngineEvent::Changed { id, result });
+            news.notify_one();
+        });
+    }
+
+    fn kill_task(&mut self, container: TaskContainer) {
+        let (api, news) = (self.node.api.clone(), Arc::clone(&self.news));
+        tokio::spawn(async move {
+            match api.kill(&container.0).await {
+                Ok(()) => news.notify_one(),
+                Err(err) => tracing::warn!("cannot kill container {}: {err}", container.0),
+            }
+        });
     }
 
     fn remove(&mut self, id: ReplicaId, _mode: StopMode) {

@@ -63,6 +63,7 @@ impl SwarmNode {
         let info = self.api.get("/info").await?;
         check_node(&info).map_err(|refusal| LocateError::Refused(refusal.to_owned()))?;
         let survey = Survey {
+            info,
             services: self.api.get("/services").await?,
             networks: self.api.get("/networks").await?,
             own: self.own.clone(),

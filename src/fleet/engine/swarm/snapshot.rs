@@ -1,4 +1,4 @@
-//! Tasks of a service in the words of the API, turned into a snapshot.
+//! A service and its tasks in the words of the API, turned into a snapshot.
 //!
 //! Pure. A state word that is not known here is that of a task which does not run yet, so that a
 //! newer engine changes nothing.
@@ -6,11 +6,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::fleet::engine::service::{ServiceSnapshot, Task, TaskId, TaskStage};
+use super::labels;
+use crate::fleet::engine::service::{
+    ServiceSnapshot, Task, TaskContainer, TaskId, TaskStage, UpdateStage,
+};
 use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
 
@@ -22,15 +25,22 @@ const FINAL_STATES: [&str; 6] = [
 /// The place in which the tasks of a service are reached.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
+    /// ID of our own node.
+    pub(super) node: String,
     /// ID of the network.
     pub(super) network: String,
     /// Port on which the replicas listen.
     pub(super) port: u16,
 }
 
-/// Returns the snapshot of `service` with these wanted tasks. Elements that are no tasks of a slot
+/// Returns the snapshot of a service with these wanted tasks. Elements that are no tasks of a slot
 /// are left out.
-pub(super) fn snapshot(service: Arc<str>, listed: &Value, place: &Place) -> ServiceSnapshot {
+pub(super) fn snapshot(
+    name: Arc<str>,
+    service: &Value,
+    listed: &Value,
+    place: &Place,
+) -> ServiceSnapshot {
     let listed = listed.as_array().map_or(&[][..], Vec::as_slice);
     let mut seats = BTreeMap::new();
     let mut tasks = BTreeMap::new();
@@ -48,10 +58,43 @@ pub(super) fn snapshot(service: Arc<str>, listed: &Value, place: &Place) -> Serv
         }
         tasks.insert(TaskId::from(id), task);
     }
+    let delay = &service["Spec"]["UpdateConfig"]["Delay"];
     ServiceSnapshot {
-        service,
+        service: name,
+        version: version(service),
+        wanted: replicas(service).unwrap_or_default(),
+        generation: generation(&service["Spec"]["TaskTemplate"]),
+        update: update(&service["UpdateStatus"]),
+        update_delay: Duration::from_nanos(delay.as_u64().unwrap_or_default()),
+        settings: labels::settings(service).0,
         seats,
         tasks,
+    }
+}
+
+/// Returns the version of a service.
+pub(super) fn version(service: &Value) -> u64 {
+    service["Version"]["Index"].as_u64().unwrap_or_default()
+}
+
+/// Returns the number of tasks that a service wants; `None` if it is not replicated.
+pub(super) fn replicas(service: &Value) -> Option<usize> {
+    let replicas = &service["Spec"]["Mode"]["Replicated"]["Replicas"];
+    usize::try_from(replicas.as_u64()?).ok()
+}
+
+/// Returns the number of forced updates in a template of tasks.
+pub(super) fn generation(template: &Value) -> u64 {
+    template["ForceUpdate"].as_u64().unwrap_or_default()
+}
+
+fn update(status: &Value) -> UpdateStage {
+    match status["State"].as_str().unwrap_or_default() {
+        "updating" => UpdateStage::UnderWay,
+        "paused" | "rollback_started" | "rollback_paused" | "rollback_completed" => {
+            UpdateStage::Stopped(status["Message"].as_str().unwrap_or_default().to_owned())
+        }
+        _ => UpdateStage::Idle,
     }
 }
 
@@ -65,7 +108,16 @@ pub(super) fn task(value: &Value, place: &Place) -> Option<Task> {
         stage: stage(value),
         addr: addr(value, place),
         created: created.unwrap_or(SystemTime::UNIX_EPOCH),
+        generation: generation(&value["Spec"]),
+        container: container(value, place),
     })
+}
+
+/// Returns the container of a task of our own node.
+fn container(task: &Value, place: &Place) -> Option<TaskContainer> {
+    let id = task["Status"]["ContainerStatus"]["ContainerID"].as_str()?;
+    let is_here = task["NodeID"] == *place.node && !id.is_empty();
+    is_here.then(|| TaskContainer(id.into()))
 }
 
 /// Returns `true` if the swarm wants the task to run, or to be ready to run.
@@ -110,6 +162,7 @@ mod tests {
 
     fn place() -> Place {
         Place {
+            node: "node1".to_owned(),
             network: "n1".to_owned(),
             port: 5000,
         }
@@ -146,7 +199,7 @@ mod tests {
             raw("g", u64::MAX, "running", "running"),
             {"ID": 5}, null,
         ]);
-        let found = snapshot("web".into(), &listed, &place());
+        let found = snapshot("web".into(), &Value::Null, &listed, &place());
         let seats: Vec<u32> = found.seats.keys().map(|seat| seat.0).collect();
         assert_eq!(
             seats,
@@ -164,7 +217,7 @@ mod tests {
                 "e 9 Leaving",
             ]
         );
-        let none = snapshot("web".into(), &Value::Null, &place());
+        let none = snapshot("web".into(), &Value::Null, &Value::Null, &place());
         assert!(none.seats.is_empty() && none.tasks.is_empty());
     }
 
@@ -183,6 +236,21 @@ mod tests {
             odd["NetworksAttachments"][1]["Addresses"] = addresses;
             assert_eq!(task(&odd, &place()).unwrap().addr, None);
         }
+    }
+
+    #[test]
+    fn only_a_task_of_our_own_node_has_its_container() {
+        let container_of = |node: &str, id: Value| {
+            let mut value = raw("a", 1, "running", "running");
+            value["NodeID"] = json!(node);
+            value["Status"]["ContainerStatus"]["ContainerID"] = id;
+            container(&value, &place())
+        };
+        let found = Some(TaskContainer("c1".into()));
+        assert_eq!(container_of("node1", json!("c1")), found);
+        assert_eq!(container_of("node2", json!("c1")), None);
+        assert_eq!(container_of("node1", json!("")), None);
+        assert_eq!(container_of("node1", json!(null)), None);
     }
 
     #[test]

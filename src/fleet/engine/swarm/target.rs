@@ -32,6 +32,8 @@ pub(super) struct Target {
 /// Answers of the engine among which the service is chosen.
 #[derive(Clone, Debug)]
 pub(super) struct Survey {
+    /// `GET /info`
+    pub(super) info: Value,
     /// `GET /services`
     pub(super) services: Value,
     /// `GET /networks`
@@ -84,6 +86,10 @@ impl Survey {
             service: service["ID"].as_str().unwrap_or_default().to_owned(),
             name: name.into(),
             place: Place {
+                node: self.info["Swarm"]["NodeID"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
                 network: id.to_owned(),
                 port: settings.port,
             },

@@ -1,16 +1,19 @@
-//! The poll of the tasks.
+//! The poll of the service and its tasks.
 //!
 //! A poll that fails changes nothing: the tasks run on while their managers have no leader. A list
 //! without a task changes nothing either, unless the service wants none. A manager that was cut off
 //! may answer with an older state, which does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
+use super::labels;
 use super::node::{LocateError, SwarmNode};
-use super::snapshot::{snapshot, task};
+use super::snapshot::{replicas, snapshot, task, version};
 use super::target::Target;
 use crate::fleet::engine::client::ApiError;
 use crate::fleet::engine::interface::{EngineEvent, EngineEvents};
@@ -18,8 +21,8 @@ use crate::fleet::engine::service::{ServiceSnapshot, Task, TaskId, TaskStage};
 
 /// Time between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// Time between two polls while a slot has no running task.
-const VACANT_INTERVAL: Duration = Duration::from_millis(100);
+/// Time between two polls while a slot has no running task, or the service is being changed.
+const BUSY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The failure of a poll.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +32,7 @@ enum PollError {
     #[error(transparent)]
     Api(#[from] ApiError),
     #[error("the engine lists no task, and the service wants {0}")]
-    NoTask(u64),
+    NoTask(usize),
     #[error("the engine's state is older than one before")]
     Stale,
 }
@@ -42,29 +45,35 @@ struct Follower {
     /// Version of the service that was read last. Versions grow over all objects of a swarm, so a
     /// service that was made again has a greater one.
     version: u64,
-    latest: Option<ServiceSnapshot>,
+    latest: Option<Arc<ServiceSnapshot>>,
     fails: bool,
+    /// Sentences about labels that cannot be read.
+    problems: Vec<String>,
 }
 
-/// Follows the service of this node until it is aborted, and reports each change.
-pub(super) async fn follow(node: SwarmNode, events: EngineEvents) {
+/// Follows the service of this node until it is aborted, and reports each change. `news` begin a
+/// poll at once.
+pub(super) async fn follow(node: SwarmNode, news: Arc<Notify>, events: EngineEvents) {
     let mut follower = Follower {
         node,
         target: None,
         version: 0,
         latest: None,
         fails: false,
+        problems: Vec::new(),
     };
     loop {
         let polled = follower.poll().await;
         follower.log(polled.as_ref().err());
         if let Ok(snapshot) = polled
-            && follower.latest.as_ref() != Some(&snapshot)
+            && follower.latest.as_deref() != Some(&snapshot)
         {
-            follower.latest = Some(snapshot.clone());
+            let snapshot = Arc::new(snapshot);
+            follower.latest = Some(Arc::clone(&snapshot));
             events.send(EngineEvent::Service(snapshot));
         }
-        sleep(follower.interval()).await;
+        // Without news the time is over.
+        let _ = timeout(follower.interval(), news.notified()).await;
     }
 }
 
@@ -83,14 +92,21 @@ impl Follower {
         }
         let target = self.target.insert(target);
         let service = service?;
-        let version = service["Version"]["Index"].as_u64().unwrap_or_default();
+        let version = version(&service);
         if version < self.version {
             return Err(PollError::Stale);
         }
         self.version = version;
+        let problems = labels::settings(&service).1;
+        if problems != self.problems {
+            problems
+                .iter()
+                .for_each(|sentence| tracing::warn!("{sentence}"));
+            self.problems = problems;
+        }
         let listed = api.get(&wanted_tasks(&target.service)).await?;
-        let mut found = snapshot(target.name.clone(), &listed, &target.place);
-        let replicas = service["Spec"]["Mode"]["Replicated"]["Replicas"].as_u64();
+        let mut found = snapshot(target.name.clone(), &service, &listed, &target.place);
+        let replicas = replicas(&service);
         if found.seats.is_empty() && replicas != Some(0) {
             return Err(PollError::NoTask(replicas.unwrap_or_default()));
         }
@@ -116,11 +132,12 @@ impl Follower {
             let runs = |task: &&Task| task.stage == TaskStage::Runs;
             let running = snapshot.tasks.values().filter(runs);
             let filled: BTreeSet<_> = running.map(|task| task.seat).collect();
-            snapshot.seats.keys().all(|seat| filled.contains(seat))
+            let is_whole = snapshot.seats.len() == snapshot.wanted;
+            is_whole && snapshot.seats.keys().all(|seat| filled.contains(seat))
         };
-        match self.fails || self.latest.as_ref().is_none_or(is_filled) {
+        match self.fails || self.latest.as_deref().is_none_or(is_filled) {
             true => POLL_INTERVAL,
-            false => VACANT_INTERVAL,
+            false => BUSY_INTERVAL,
         }
     }
 
@@ -139,7 +156,7 @@ impl Follower {
 
 /// Returns the path of the list of wanted tasks. The filter is JSON: `{"service":["ID"],
 /// "desired-state":["running","ready"]}`.
-fn wanted_tasks(service: &str) -> String {
+pub(super) fn wanted_tasks(service: &str) -> String {
     format!(
         "/tasks?filters=%7B%22service%22%3A%5B%22{service}%22%5D%2C\
          %22desired-state%22%3A%5B%22running%22%2C%22ready%22%5D%7D"

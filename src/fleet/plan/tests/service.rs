@@ -6,16 +6,16 @@ use std::time::{Duration, SystemTime};
 use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{
-    EngineEvent, Management, ServiceSnapshot, StopMode, Task, TaskId, TaskStage,
+    EngineEvent, Management, ServiceSnapshot, StopMode, Task, TaskContainer, TaskId, TaskStage,
+    UpdateStage,
 };
 use crate::fleet::events::EventKind;
-use crate::orders::{ChangeRequest, Order, OrderError};
 use crate::ring::Spec;
 use crate::roster::{Health, ReplicaAddr};
 use TaskStage::{Coming, Leaving, Runs};
 
 /// Number of a task, its slot and its stage. A task of a higher number is newer.
-type Seen = (u16, u32, TaskStage);
+pub(super) type Seen = (u16, u32, TaskStage);
 
 pub(super) fn address(task: u16) -> ReplicaAddr {
     ReplicaAddr(([10, 0, 0, 1], task).into())
@@ -38,12 +38,22 @@ pub(super) fn snapshot(seen: &[Seen]) -> ServiceSnapshot {
             stage: stage.clone(),
             addr: Some(address(*number)),
             created: SystemTime::UNIX_EPOCH + Duration::from_secs((*number).into()),
+            generation: 0,
+            // Tasks of even numbers run on our own node.
+            container: (number % 2 == 0).then(|| TaskContainer(format!("c{number}").into())),
         };
         (id, task)
     };
+    let seats: BTreeMap<_, _> = seats.collect();
     ServiceSnapshot {
         service: "app_web".into(),
-        seats: seats.collect::<BTreeMap<_, _>>(),
+        version: 1,
+        wanted: seats.len(),
+        generation: 0,
+        update: UpdateStage::Idle,
+        update_delay: Duration::ZERO,
+        settings: Default::default(),
+        seats,
         tasks: seen.iter().map(task).collect(),
     }
 }
@@ -63,7 +73,7 @@ fn unknown() -> Bench {
 }
 
 /// Tasks 1 to 3 in slots 1 to 3, which are up.
-fn three() -> Bench {
+pub(super) fn three() -> Bench {
     let mut bench = unknown();
     bench.see(&[(1, 1, Runs), (2, 2, Runs), (3, 3, Runs)]);
     for id in [S1, S2, S3] {
@@ -74,7 +84,7 @@ fn three() -> Bench {
 
 impl Bench {
     fn see(&mut self, seen: &[Seen]) {
-        self.report(EngineEvent::Service(snapshot(seen)));
+        self.report(EngineEvent::Service(snapshot(seen).into()));
     }
 }
 
@@ -242,44 +252,6 @@ fn slots_for_which_the_ring_has_no_room_are_left_out_and_told_once() {
     assert!(bench.events().is_empty());
     bench.see(&[(1, 1, Runs), (4, 2, Coming)]);
     assert_eq!(bench.seats(), [1, 2]);
-}
-
-#[test]
-fn orders_that_the_swarm_must_carry_out_are_refused_with_the_command_that_does() {
-    let mut bench = three();
-    let change = || ChangeRequest {
-        n: 1,
-        names: Vec::new(),
-    };
-    let scale = "the swarm keeps the number of replicas: docker service scale app_web=N";
-    let drain = "the swarm says which tasks serve: docker node update --availability drain NODE";
-    for (order, sentence) in [
-        (Order::Add(change()), scale),
-        (Order::Rm(change()), scale),
-        (Order::Scale(2), scale),
-        (
-            Order::Replace(request("all")),
-            "the swarm replaces its tasks itself: docker service update --force app_web",
-        ),
-        (
-            Order::Kill(name("S2")),
-            "S2 is a task of the swarm: docker kill its container on its node",
-        ),
-        (Order::Drain(name("S2")), drain),
-        (Order::Ready(name("S2")), drain),
-        (
-            Order::Ring(Spec::Classic),
-            "the balancers of app_web must have one ring: restart all of them with --ring classic",
-        ),
-        (
-            Order::Bound("1.25".parse().unwrap()),
-            "the balancers of app_web must have one bound: restart all of them with --bound 1.25",
-        ),
-    ] {
-        let before = (bench.seats(), bench.list());
-        assert_eq!(bench.order(order), Some(Err(OrderError::invalid(sentence))));
-        assert_eq!((bench.seats(), bench.list()), before);
-    }
 }
 
 #[test]

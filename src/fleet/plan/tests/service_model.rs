@@ -110,7 +110,7 @@ impl Model {
         self.begun = true;
         self.tasks
             .retain(|_, (_, stage)| !matches!(stage, TaskStage::Ended(_)));
-        self.feed(Input::Engine(EngineEvent::Service(snapshot)));
+        self.feed(Input::Engine(EngineEvent::Service(snapshot.into())));
     }
 
     fn pick(&mut self, from: &[ReplicaId]) -> Option<ReplicaId> {

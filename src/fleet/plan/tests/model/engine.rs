@@ -61,6 +61,9 @@ impl Model {
             Action::Finished => self.finished = true,
             Action::Switched(..) | Action::Rollout(..) => {}
             Action::Save(..) => panic!("the model has no fixed backends"),
+            Action::ChangeService(..) | Action::KillTask(_) => {
+                panic!("the model has no service")
+            }
         }
     }
 

@@ -85,7 +85,7 @@ fn about(report: &EngineEvent) -> ReplicaId {
         | EngineEvent::NameRefused { id, .. }
         | EngineEvent::Ended { id, .. }
         | EngineEvent::Removed { id } => *id,
-        EngineEvent::Resolved { .. } | EngineEvent::Service(_) => {
+        EngineEvent::Resolved { .. } | EngineEvent::Service(_) | EngineEvent::Changed { .. } => {
             panic!("the model has neither fixed backends nor a service")
         }
     }
@@ -259,7 +259,8 @@ impl Model {
             }
             EngineEvent::Started { .. }
             | EngineEvent::Resolved { .. }
-            | EngineEvent::Service(_) => {}
+            | EngineEvent::Service(_)
+            | EngineEvent::Changed { .. } => {}
             EngineEvent::Failed { .. } | EngineEvent::NameRefused { .. } => sim.state = State::Dead,
             EngineEvent::Ended { .. } => {
                 sim.state = State::Dead;

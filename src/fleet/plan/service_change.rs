@@ -1,0 +1,150 @@
+//! Change of a service that carries out an order, or the refusal of the order.
+
+use super::state::PlanState;
+use super::{add, ring_settings};
+use crate::fleet::engine::{ServiceChange, ServiceSnapshot, TaskContainer, TaskId};
+use crate::orders::{
+    ChangeRequest, Order, OrderError, ReplaceRequest, ReplaceTarget, VersionRequest,
+};
+use crate::ring::Seat;
+use crate::roster::ReplicaName;
+
+/// Returns the change that carries out an order.
+///
+/// # Errors
+/// The service cannot be changed so.
+pub(super) fn change_for(
+    state: &PlanState,
+    service: &ServiceSnapshot,
+    order: Order,
+) -> Result<ServiceChange, OrderError> {
+    let max = state.policy.max_replicas;
+    Ok(match order {
+        Order::Add(ChangeRequest { n, names }) => {
+            add::next_seats(state, n)?;
+            check_names(service, n, &names)?;
+            let from = (!names.is_empty()).then_some(service.wanted);
+            ServiceChange::Add { n, max, from }
+        }
+        Order::Rm(change) if !change.names.is_empty() => {
+            return Err(OrderError::invalid(
+                "a swarm chooses itself which replicas go: leave the names out",
+            ));
+        }
+        Order::Rm(change) => ServiceChange::Remove(change.n),
+        Order::Scale(n) if n > max && n > service.wanted => {
+            return Err(OrderError::too_large_scale(n, max));
+        }
+        Order::Scale(n) => {
+            if n > state.seats.wanted_count() {
+                add::next_seats(state, n - state.seats.wanted_count())?;
+            }
+            ServiceChange::Scale(n)
+        }
+        Order::Ring(spec) => {
+            ring_settings::build(state, &spec)?;
+            ServiceChange::Ring(spec)
+        }
+        Order::Bound(bound) => ServiceChange::Bound(bound),
+        Order::Weight(name, weight) => {
+            let (seat, _) = ring_settings::reweighted(state, &name, weight)?;
+            ServiceChange::Weight(seat, weight)
+        }
+        Order::Drain(name) => ServiceChange::Drain(task_of(state, &name)?, true),
+        Order::Ready(name) => ServiceChange::Drain(task_of(state, &name)?, false),
+        Order::Replace(request) => ServiceChange::Replace(image(service, request)?),
+        Order::StopReplace | Order::ReplaceBack => {
+            let name = &service.service;
+            return Err(OrderError::invalid(format!(
+                "the swarm carries the update out itself: docker service rollback {name}"
+            )));
+        }
+        // The first was carried out already.
+        Order::Kill(_) | Order::AddBackend(_) | Order::SetBackend(_) => {
+            return Err(OrderError::no_backends());
+        }
+    })
+}
+
+/// Returns the container of the task of this replica.
+///
+/// # Errors
+/// The name is unknown, or its task is not on our own node.
+pub(super) fn container_of(
+    state: &PlanState,
+    name: &ReplicaName,
+) -> Result<TaskContainer, OrderError> {
+    let task = task_of(state, name)?;
+    let latest = state.service.latest.as_ref();
+    let task = latest.and_then(|service| service.tasks.get(&task));
+    let container = task.and_then(|task| task.container.clone());
+    container.ok_or_else(|| {
+        OrderError::invalid(format!(
+            "{name} runs on another node: send this to the balancer there"
+        ))
+    })
+}
+
+/// Checks that names are those of the slots which the orchestrator fills next, the lowest free
+/// ones.
+///
+/// # Errors
+/// They are not.
+fn check_names(
+    service: &ServiceSnapshot,
+    n: usize,
+    names: &[ReplicaName],
+) -> Result<(), OrderError> {
+    let free = (1..)
+        .map(Seat)
+        .filter(|seat| !service.seats.contains_key(seat));
+    let next: Vec<String> = free.take(n).map(|seat| format!("S{seat}")).collect();
+    let is_next = |name: &ReplicaName| next.iter().any(|next| next == name.as_ref());
+    match names.iter().all(is_next) {
+        true => Ok(()),
+        false => Err(OrderError::invalid(format!(
+            "the next replicas of a swarm are named {}",
+            next.join(", ")
+        ))),
+    }
+}
+
+/// Returns the task of the replica of this name.
+///
+/// # Errors
+/// The name is unknown, or its replica does not serve.
+fn task_of(state: &PlanState, name: &ReplicaName) -> Result<TaskId, OrderError> {
+    let seat = state.seat_named(name)?;
+    let record = state.seats.get(seat).filter(|record| !record.leaving);
+    let holder = record.and_then(|record| state.replicas.get(record.holder_id()?));
+    let task = holder.and_then(|holder| holder.task.clone());
+    task.ok_or_else(|| OrderError::invalid(format!("{name} does not serve")))
+}
+
+/// Returns the image that is to replace that of the service; `None` keeps it.
+///
+/// # Errors
+/// The orchestrator cannot replace tasks so.
+fn image(service: &ServiceSnapshot, request: ReplaceRequest) -> Result<Option<String>, OrderError> {
+    let name = &service.service;
+    if request.target != ReplaceTarget::All {
+        let sentence = "a swarm replaces all or none: replace all";
+        return Err(OrderError::invalid(sentence));
+    }
+    let has_default_pace = request.has_default_pace();
+    let image = match request.version {
+        None => None,
+        Some(VersionRequest::Image(image)) => Some(image),
+        Some(VersionRequest::Command(_)) => {
+            return Err(OrderError::invalid(format!(
+                "the swarm has the command of its tasks: docker service update --args … {name}"
+            )));
+        }
+    };
+    match has_default_pace {
+        true => Ok(image),
+        false => Err(OrderError::invalid(format!(
+            "the swarm has the pace of its updates: docker service update --update-parallelism … {name}"
+        ))),
+    }
+}
