@@ -103,7 +103,18 @@ fn run_ctl(ctl_args: &CtlArgs) -> ExitCode {
         Ok(line) => line,
         Err(sentence) => return usage_error(&sentence),
     };
-    match ctl::send(&ctl_args.control, ctl_args.control_token.as_ref(), &line) {
+    let token = match ctl_args.token() {
+        Ok(token) => token,
+        Err(sentence) => return usage_error(&sentence),
+    };
+    let send = match ctl_args.all_nodes {
+        true if !ctl::only_reads(&line) => {
+            return usage_error("--all-nodes goes with commands that only read");
+        }
+        true => ctl::ask_all_nodes,
+        false => ctl::send,
+    };
+    match send(&ctl_args.control, token.as_ref(), &line) {
         Ok(false) => ExitCode::FAILURE,
         sent => exit_code(sent),
     }

@@ -16,7 +16,7 @@ const MAX_TOKEN_FILE: u64 = 4096;
 /// Name of the flag of the file.
 const FILE_FLAG: &str = "control-token-file";
 
-/// Flags of `serve` about the token.
+/// Flags about the token.
 #[derive(Debug, clap::Args)]
 #[expect(missing_docs, reason = "the help texts are the docs")]
 pub struct TokenArgs {

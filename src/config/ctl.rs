@@ -3,6 +3,7 @@
 //! The line must not be empty; its content is checked by the balancer.
 
 use super::control_addrs::{ControlAddrs, control_addrs};
+use super::control_token::TokenArgs;
 use crate::access::Token;
 
 /// Flags and words of `ctl`.
@@ -14,9 +15,11 @@ pub struct CtlArgs {
     /// Answer in JSON, one value on one line
     #[arg(long, env = "RINGMASTER_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     pub json: bool,
-    /// Token of the balancer (its --control-token)
-    #[arg(long, env = "RINGMASTER_CONTROL_TOKEN", hide_env_values = true)]
-    pub control_token: Option<Token>,
+    /// Ask every balancer that the host of --control names in DNS, and say which ones differ
+    #[arg(long)]
+    pub all_nodes: bool,
+    #[command(flatten)]
+    token: TokenArgs,
     /// Command to send; `help` lists all of them
     #[arg(
         required = true,
@@ -28,6 +31,14 @@ pub struct CtlArgs {
 }
 
 impl CtlArgs {
+    /// Returns the token of the balancer. It blocks while it reads the file.
+    ///
+    /// # Errors
+    /// A sentence that names the flag.
+    pub fn token(&self) -> Result<Option<Token>, String> {
+        self.token.check()
+    }
+
     /// Returns the line to send, without line end and token. `--json` may also be the last word.
     ///
     /// # Errors
@@ -91,7 +102,11 @@ mod tests {
                 host: None,
             },
             json,
-            control_token: None,
+            all_nodes: false,
+            token: TokenArgs {
+                control_token: None,
+                control_token_file: None,
+            },
             words: words.iter().map(ToString::to_string).collect(),
         };
         args.line()

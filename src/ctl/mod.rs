@@ -6,6 +6,7 @@
 //! reported only if a command was refused too, because the variable that holds it may be meant for
 //! another balancer.
 
+mod all_nodes;
 mod color;
 mod expect;
 mod reader;
@@ -20,6 +21,7 @@ use crate::config::ControlAddrs;
 use crate::wire::socket::loopback_if_unspecified;
 use crate::wire::stream_addr::UnixPath;
 use crate::wire::unix_socket;
+pub(crate) use all_nodes::ask_all_nodes;
 use color::ColorMode;
 use expect::ExpectedAnswers;
 use reader::{AnswerPart, AnswerReader};
@@ -42,19 +44,9 @@ pub(crate) fn send(
     line: &str,
 ) -> Result<bool, String> {
     let (stream, control) = connect(control)?;
-    let token = token.map(|token| format!("auth {}; ", token.reveal()));
-    let request = format!("{}{line}\n", token.as_deref().unwrap_or_default());
-    (&stream)
-        .write_all(request.as_bytes())
-        .map_err(|err| format!("cannot send to {control}: {err}"))?;
-    // There is no second line, so 'prompt' need not wait for one. If this fails, the balancer has
-    // closed the connection, and reading returns the reason.
-    let _ = stream.shutdown(Shutdown::Write);
     let expected = ExpectedAnswers::for_line(line);
-    let limit = expected.soon.then_some(ANSWER_TIMEOUT);
-    stream
-        .set_read_timeout(limit)
-        .map_err(|err| format!("{control}: {err}"))?;
+    let answers = &mut request(stream, token, line, &expected)
+        .map_err(|err| format!("cannot send to {control}: {err}"))?;
     let mut printer = Printer {
         out: ColoredStream::new(io::stdout().lock()),
         errors: ColoredStream::new(io::stderr().lock()),
@@ -62,15 +54,41 @@ pub(crate) fn send(
         gap: false,
         redraw: Redraw::for_stdout(),
     };
-    let answers = &mut AnswerReader::new(BufReader::new(stream));
     let printed = printer.print_all(answers, token.is_some(), &expected);
-    printed.map_err(|err| match err.kind() {
+    printed.map_err(|err| describe(&control, &err))
+}
+
+/// Returns `true` if every command of `line` only reads, and has an end.
+pub(crate) fn only_reads(line: &str) -> bool {
+    ExpectedAnswers::for_line(line).soon
+}
+
+/// Sends `line` after the token, and returns the reader of its answers.
+fn request(
+    stream: TcpStream,
+    token: Option<&Token>,
+    line: &str,
+    expected: &ExpectedAnswers,
+) -> io::Result<AnswerReader<BufReader<TcpStream>>> {
+    let token = token.map(|token| format!("auth {}; ", token.reveal()));
+    let request = format!("{}{line}\n", token.as_deref().unwrap_or_default());
+    (&stream).write_all(request.as_bytes())?;
+    // There is no second line, so 'prompt' need not wait for one. If this fails, the balancer has
+    // closed the connection, and reading returns the reason.
+    let _ = stream.shutdown(Shutdown::Write);
+    stream.set_read_timeout(expected.soon.then_some(ANSWER_TIMEOUT))?;
+    Ok(AnswerReader::new(BufReader::new(stream)))
+}
+
+/// Describes an error of reading the answers of `control`.
+fn describe(control: &str, err: &io::Error) -> String {
+    match err.kind() {
         ErrorKind::UnexpectedEof => {
             format!("{control} closed the connection before its answer was whole")
         }
         ErrorKind::WouldBlock => format!("{control} gave no answer within {ANSWER_TIMEOUT:?}"),
         _ => format!("{control}: {err}"),
-    })
+    }
 }
 
 /// Connects, and returns the name of the address for sentences.
@@ -93,26 +111,34 @@ fn connect_unix(path: &UnixPath) -> Result<TcpStream, String> {
 }
 
 fn connect_tcp(control: &str) -> Result<TcpStream, String> {
-    let addrs = control
-        .to_socket_addrs()
-        .map_err(|err| format!("cannot find {control} (--control): {err}"))?;
     let mut error = format!("{control} has no address (--control)");
-    for addr in addrs.map(loopback_if_unspecified) {
+    for addr in addresses(control)? {
         match open(addr) {
             Ok(stream) => return Ok(stream),
-            Err(err) if err.kind() == ErrorKind::ConnectionRefused => {
-                error = format!("nothing listens on {addr} (--control)");
-            }
-            Err(err) => error = format!("cannot reach {addr} (--control): {err}"),
+            Err(sentence) => error = sentence,
         }
     }
     Err(error)
 }
 
-fn open(addr: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&addr, CONNECT_TIMEOUT)?;
-    stream.set_write_timeout(Some(CONNECT_TIMEOUT))?;
-    Ok(stream)
+/// Returns the addresses of a host and port.
+fn addresses(control: &str) -> Result<Vec<SocketAddr>, String> {
+    let addrs = control
+        .to_socket_addrs()
+        .map_err(|err| format!("cannot find {control} (--control): {err}"))?;
+    Ok(addrs.map(loopback_if_unspecified).collect())
+}
+
+fn open(addr: SocketAddr) -> Result<TcpStream, String> {
+    let open = || {
+        let stream = TcpStream::connect_timeout(&addr, CONNECT_TIMEOUT)?;
+        stream.set_write_timeout(Some(CONNECT_TIMEOUT))?;
+        Ok(stream)
+    };
+    open().map_err(|err: io::Error| match err.kind() {
+        ErrorKind::ConnectionRefused => format!("nothing listens on {addr} (--control)"),
+        _ => format!("cannot reach {addr} (--control): {err}"),
+    })
 }
 
 /// An output and its colours.

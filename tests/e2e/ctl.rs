@@ -1,5 +1,6 @@
 //! `ringmaster ctl` as people and scripts run it: its output, its streams and its exit code.
 
+mod all_nodes;
 mod terminal;
 
 use std::io::{BufRead, BufReader, Write};
