@@ -23,6 +23,7 @@ pub(crate) struct Load {
 #[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
+    pace: Duration,
     asked: AtomicU64,
     /// By connection.
     answered: Vec<AtomicU64>,
@@ -65,7 +66,14 @@ pub(crate) fn six_digits(number: u64) -> u64 {
 impl Load {
     /// Starts to send requests over this many connections.
     pub(crate) fn start(addr: SocketAddr, connections: usize) -> Self {
+        Self::paced(addr, connections, Duration::ZERO)
+    }
+
+    /// Starts to send requests over this many connections. Each of them sends no more than one
+    /// request in `pace`, so that the load leaves the machine time for others.
+    pub(crate) fn paced(addr: SocketAddr, connections: usize, pace: Duration) -> Self {
         let shared = Arc::new(Shared {
+            pace,
             answered: (0..connections).map(|_| AtomicU64::new(0)).collect(),
             ..Shared::default()
         });
@@ -116,18 +124,27 @@ impl Load {
         self.shared.stop.store(true, Ordering::Relaxed);
         let mut all = Tally::default();
         for thread in self.threads {
-            let one = thread.join().expect("a thread of the load");
-            all.failures.extend(one.failures);
-            all.slowest = all.slowest.max(one.slowest);
-            for (server, count) in one.by_server {
-                *all.by_server.entry(server).or_default() += count;
-            }
+            all.merge(thread.join().expect("a thread of the load"));
         }
         all
     }
 }
 
 impl Tally {
+    /// Adds the counts of another load.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.failures.extend(other.failures);
+        self.slowest = self.slowest.max(other.slowest);
+        for (server, count) in other.by_server {
+            *self.by_server.entry(server).or_default() += count;
+        }
+    }
+
+    /// Number of answered requests.
+    pub(crate) fn answered(&self) -> u64 {
+        self.by_server.values().sum()
+    }
+
     /// Fails the test unless every request was answered as documented.
     #[track_caller]
     pub(crate) fn expect_no_failure(&self) {
@@ -140,7 +157,7 @@ impl Tally {
     #[track_caller]
     pub(crate) fn expect_shares(&self, shares: &[(u32, f64)]) {
         self.expect_no_failure();
-        let total = self.by_server.values().sum::<u64>() as f64;
+        let total = self.answered() as f64;
         let sum: f64 = shares.iter().map(|(_, share)| share).sum();
         for (server, share) in shares {
             let expected = share / sum;
@@ -171,7 +188,9 @@ fn ask(addr: SocketAddr, number: usize, shared: &Shared) -> Tally {
                     .push(format!("{id} on a {kept} connection: {failure}"));
             }
         }
-        tally.slowest = tally.slowest.max(begun.elapsed());
+        let took = begun.elapsed();
+        tally.slowest = tally.slowest.max(took);
+        std::thread::sleep(shared.pace.saturating_sub(took));
     }
     tally
 }

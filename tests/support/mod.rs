@@ -22,6 +22,7 @@ mod pattern;
 mod process;
 mod program;
 mod remote_peer;
+mod swarm_nodes;
 
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,7 @@ pub(crate) use process::{
 pub(crate) use program::Ringmaster;
 pub(crate) use remote_peer::{own_address, reachable_by_remote_peers};
 pub(crate) use rustix::process::Signal;
+pub(crate) use swarm_nodes::Nodes;
 
 /// Time limit of every wait in a test: far above the need, even on a busy machine, because only
 /// failures wait so long.

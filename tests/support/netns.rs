@@ -1,7 +1,17 @@
-//! A remote host for the network stack: a network namespace at the other end of a veth pair.
+//! Network namespaces: that of a remote host for the network stack, at the other end of a veth
+//! pair, and connections within that of another process.
 
+use std::fs::File;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::TEST_TIMEOUT;
 
 /// A network namespace with one end of a virtual cable; the other end is ours. Dropping it removes
 /// both.
@@ -21,6 +31,17 @@ pub(crate) fn ip(line: &str) -> Result<(), String> {
         true => Ok(()),
         false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
     }
+}
+
+/// Connects within the network namespace of a process. The namespace is that of a thread, which
+/// ends at once (setns(2)), and the socket stays in it.
+pub(crate) fn connect_within(pid: u32, addr: SocketAddr) -> io::Result<TcpStream> {
+    let namespace = File::open(format!("/proc/{pid}/ns/net"))?;
+    let connect = move || {
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+        TcpStream::connect_timeout(&addr, TEST_TIMEOUT)
+    };
+    thread::spawn(connect).join().expect("a thread")
 }
 
 impl RemoteHost {

@@ -1,6 +1,8 @@
-//! The tasks of a swarm's service, against a fake engine with injected faults.
+//! The tasks of a swarm's service: against a fake engine with injected faults, and on three real
+//! nodes.
 
 mod failing;
 mod following;
+mod nodes;
 mod orders;
 mod starting;
