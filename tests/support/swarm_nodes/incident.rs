@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use super::load::Loads;
 use super::{Nodes, SWARM_TIMEOUT};
 use crate::support::eventually;
 
@@ -15,6 +16,7 @@ pub(crate) struct Incident<'a> {
     begun: SystemTime,
     /// Nodes and the last event that their balancers had before.
     before: Vec<(usize, u64)>,
+    loads: Option<&'a Loads>,
 }
 
 /// A time from the beginning of an incident until the last balancer noticed.
@@ -38,7 +40,9 @@ impl Nodes {
         act: impl FnOnce(&Incident<'_>) -> String,
     ) {
         let loads = self.load(on);
-        let figures = act(&self.incident(on));
+        let mut incident = self.incident(on);
+        incident.loads = Some(&loads);
+        let figures = act(&incident);
         loads.go_on(200);
         let tally = loads.finish();
         let (answered, failed, slowest) = (tally.answered(), tally.failures.len(), tally.slowest);
@@ -78,6 +82,7 @@ impl Nodes {
         Incident {
             nodes: self,
             before,
+            loads: None,
             begun: SystemTime::now(),
         }
     }
@@ -101,6 +106,12 @@ impl Incident<'_> {
             let last = events.last()?;
             (last["up"] == last["wanted"]).then_some(last)
         })
+    }
+
+    /// Waits until each connection of the load has got a reply to a request sent from now on.
+    #[track_caller]
+    pub(crate) fn serves_each_connection(&self) {
+        self.loads.expect("a load").serve_each_connection();
     }
 
     /// Waits until each balancer has an event of this kind about this seat.

@@ -33,6 +33,13 @@ impl Loads {
         self.0.iter().for_each(|load| load.go_on(more));
     }
 
+    /// Waits until each connection has got a reply to a request sent from now on.
+    #[track_caller]
+    pub(crate) fn serve_each_connection(&self) {
+        let loads = self.0.iter();
+        loads.for_each(Load::wait_for_one_reply_per_connection);
+    }
+
     /// Ends them after the requests that are under way, and adds their counts.
     #[track_caller]
     pub(crate) fn finish(self) -> Tally {

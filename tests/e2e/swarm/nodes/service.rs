@@ -47,6 +47,7 @@ fn a_frozen_replica_fails_no_request() {
         let process = nodes.process(node, &container);
         signal(process, Signal::STOP);
         let noticed = incident.event("suspect", seat);
+        incident.serves_each_connection();
         signal(process, Signal::CONT);
         incident.over();
         format!("routed around after {noticed}")
