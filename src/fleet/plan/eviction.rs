@@ -1,11 +1,12 @@
 //! Eviction: a silent task of our own node is killed, so that the orchestrator fills its slot.
 //!
 //! An orchestrator does not notice that a task is frozen. Exactly one balancer can kill it, the one
-//! on its node, so that no vote is needed. The rule of self-suspicion holds as for a managed fleet.
+//! on its node, so that no vote is needed. It kills only while at least half of the seats are up:
+//! otherwise this process or its network is at fault. No successor runs before, so one task is
+//! killed at a time.
 
 use std::time::{Duration, Instant};
 
-use super::replacement;
 use super::state::PlanState;
 use super::types::Action;
 use crate::fleet::engine::{Management, TaskContainer, TaskStage};
@@ -21,48 +22,44 @@ pub(super) fn evict(state: &mut PlanState) {
     if state.policy.keeper != Management::Orchestrated || state.orders.is_closed() {
         return;
     }
-    let allowed = replacement::allowed_for_silent(state);
-    for (id, seat, container) in due(state, allowed) {
-        if let Some(replica) = state.replicas.get_mut(id) {
-            replica.evicted_at = Some(state.now);
-            let name = replica.name.clone();
-            state.effects.push(Action::KillTask(container));
-            let reason = format!("silent for {:?}", state.policy.replace_after);
-            state.record(EventKind::Evicted, seat, name, reason);
-        }
+    let (up, wanted) = (state.seats.up_count(), state.seats.wanted_count());
+    if 2 * up < wanted {
+        return;
+    }
+    if let Some((id, seat, container)) = due(state)
+        && let Some(replica) = state.replicas.get_mut(id)
+    {
+        replica.evicted_at = Some(state.now);
+        let name = replica.name.clone();
+        state.effects.push(Action::KillTask(container));
+        let reason = format!("silent for {:?}", state.policy.replace_after);
+        state.record(EventKind::Evicted, seat, name, reason);
     }
 }
 
-/// Returns the tasks that are killed now, at most `allowed` for the first time.
-fn due(state: &PlanState, mut allowed: usize) -> Vec<(ReplicaId, Seat, TaskContainer)> {
-    let Some(service) = state.service.latest.as_ref() else {
-        return Vec::new();
-    };
-    let mut due = Vec::new();
-    for record in state.seats.wanted() {
-        let holder = record
-            .holder_id()
-            .and_then(|id| Some((id, state.replicas.get(id)?)));
-        let Some((id, replica)) = holder.filter(|(_, replica)| replica.is_dead_by_silence()) else {
-            continue;
-        };
-        let task = replica
-            .task
-            .as_ref()
-            .and_then(|task| service.tasks.get(task));
-        let task = task.filter(|task| task.stage == TaskStage::Runs);
-        let Some(container) = task.and_then(|task| task.container.clone()) else {
-            continue;
-        };
-        match replica.evicted_at {
-            Some(at) if state.now < at + EVICT_AGAIN => continue,
-            Some(_) => {}
-            None if allowed == 0 => continue,
-            None => allowed -= 1,
-        }
-        due.push((id, record.seat, container));
+/// Returns the task that is killed now, if there is one.
+fn due(state: &PlanState) -> Option<(ReplicaId, Seat, TaskContainer)> {
+    let service = state.service.latest.as_ref()?;
+    let silent = state.seats.wanted().filter_map(|record| {
+        let id = record.holder_id()?;
+        let replica = state.replicas.get(id)?;
+        replica
+            .is_dead_by_silence()
+            .then_some((id, record.seat, replica))
+    });
+    let silent: Vec<_> = silent.collect();
+    let is_recent = |at: Instant| state.now < at + EVICT_AGAIN;
+    let mut evicted = silent
+        .iter()
+        .filter_map(|(_, _, replica)| replica.evicted_at);
+    if evicted.any(is_recent) {
+        return None;
     }
-    due
+    silent.into_iter().find_map(|(id, seat, replica)| {
+        let task = service.tasks.get(replica.task.as_ref()?)?;
+        let container = task.container.clone()?;
+        (task.stage == TaskStage::Runs).then_some((id, seat, container))
+    })
 }
 
 /// Returns the time at which a task is killed again, unless it has ended until then.

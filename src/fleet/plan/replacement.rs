@@ -5,7 +5,6 @@
 use super::standby;
 use super::state::PlanState;
 use super::types::Environment;
-use crate::fleet::engine::Management;
 use crate::fleet::events::EventKind;
 use crate::fleet::version::Version;
 use crate::ring::Seat;
@@ -71,13 +70,10 @@ pub(super) fn start_successor(
 }
 
 /// Returns how many silent seats may get a successor now. Ends the hold when no seat is silent.
-pub(super) fn allowed_for_silent(state: &mut PlanState) -> usize {
+fn allowed_for_silent(state: &mut PlanState) -> usize {
     let silent = state.seats.iter().filter(|record| state.is_silent(record));
     let (all, filling) = silent.fold((0, 0), |(all, filling), record| {
-        let holder = record.holder_id().and_then(|id| state.replicas.get(id));
-        let is_evicted = holder.is_some_and(|holder| holder.evicted_at.is_some());
-        let is_filling = record.successor.is_some() || is_evicted;
-        (all + 1, filling + usize::from(is_filling))
+        (all + 1, filling + usize::from(record.successor.is_some()))
     });
     if all == 0 {
         state.mass_silence.release();
@@ -92,7 +88,7 @@ pub(super) fn record_silence(state: &mut PlanState, seat: Seat, name: ReplicaNam
     let silent = state.mass_silence.record(now, interval);
     let wanted = state.seats.wanted_count();
     let should_hold = state.mass_silence.should_hold(silent, wanted);
-    if !should_hold || state.policy.keeper == Management::External {
+    if !should_hold || !state.policy.keeper.is_managed() {
         return;
     }
     state.mass_silence.hold(now);

@@ -6,6 +6,7 @@
 //! started here. A task that runs is probed, and takes its seat with its first answer. It gets no
 //! new requests once it is to end or another task has the seat.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::replica::{Phase, Replica};
@@ -112,19 +113,20 @@ fn set_drained(state: &mut PlanState, id: ReplicaId, is_leaving: bool, drained: 
 fn follow_candidates(state: &mut PlanState, service: &ServiceSnapshot) {
     let running = service.tasks.iter();
     let running = running.filter(|(id, task)| may_take_seat(state, service, id, task));
-    let running: Vec<(&TaskId, &Task)> = running.collect();
+    let running: BTreeMap<&TaskId, &Task> = running.collect();
     let is_unwanted = |replica: &Replica| {
-        let mut running = running.iter();
-        replica.is_candidate() && !running.any(|(id, _)| replica.task.as_ref() == Some(*id))
+        let runs = |task| running.contains_key(task);
+        replica.is_candidate() && !replica.task.as_ref().is_some_and(runs)
     };
     let unwanted = state.replicas.iter();
     let unwanted = unwanted.filter(|(_, replica)| is_unwanted(replica));
     for id in unwanted.map(|(id, _)| id).collect::<Vec<_>>() {
         state.remove(id, StopMode::Detach);
     }
+    let known = state.replicas.values();
+    let known: BTreeSet<TaskId> = known.filter_map(|replica| replica.task.clone()).collect();
     for (id, task) in running {
-        let is_same = |replica: &Replica| replica.task.as_ref() == Some(id);
-        let is_known = state.replicas.any(is_same);
+        let is_known = known.contains(id);
         let name = service.seats.get(&task.seat);
         if let (Some(name), Some(addr), false) = (name, task.addr, is_known) {
             let mut replica = Replica::candidate(task.seat, name.clone(), addr, state.now);

@@ -54,10 +54,9 @@ pub(super) fn change_for(
         Order::Ready(name) => ServiceChange::Drain(task_of(state, &name)?, false),
         Order::Replace(request) => ServiceChange::Replace(image(service, request)?),
         Order::StopReplace | Order::ReplaceBack => {
-            let name = &service.service;
-            return Err(OrderError::invalid(format!(
-                "the swarm carries the update out itself: docker service rollback {name}"
-            )));
+            return Err(OrderError::invalid(
+                "the swarm keeps no former version: replace all IMAGE, with the image of before",
+            ));
         }
         // The first was carried out already.
         Order::Kill(_) | Order::AddBackend(_) | Order::SetBackend(_) => {

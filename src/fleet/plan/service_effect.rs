@@ -8,22 +8,24 @@ use super::state::PlanState;
 use crate::fleet::engine::ServiceSnapshot;
 use crate::ring::Seat;
 
-/// Returns in a phrase what the service lacks for the number of replicas that it wants.
+/// Returns in a phrase what the service lacks for the number of replicas that it wants. `added`:
+/// the number of new replicas that an order waits for; `None`: all.
 pub(super) fn missing_of_scale(
     state: &PlanState,
     service: &ServiceSnapshot,
     before: &BTreeSet<Seat>,
+    added: Option<usize>,
 ) -> Option<String> {
     let (slots, wanted) = (service.seats.len(), service.wanted);
     if slots != wanted {
         return Some(format!("the swarm has {slots} slots and not {wanted}"));
     }
     let is_held = |seat: &Seat| state.seats.get(*seat).is_some_and(SeatRecord::is_held);
-    let mut new = service
-        .seats
-        .iter()
-        .filter(|(seat, _)| !before.contains(seat));
-    if let Some((_, name)) = new.find(|(seat, _)| !is_held(seat)) {
+    let new = service.seats.iter();
+    let new = new.filter(|(seat, _)| !before.contains(seat));
+    let (held, rest): (Vec<_>, Vec<_>) = new.partition(|(seat, _)| is_held(seat));
+    let is_enough = added.is_some_and(|n| held.len() >= n);
+    if let Some((_, name)) = rest.first().filter(|_| !is_enough) {
         return Some(format!("{name} has not answered"));
     }
     let mut gone = before

@@ -143,8 +143,11 @@ fn progress(
         Some("the swarm has the change, and this balancer has not read it".to_owned())
     } else {
         match &order.change {
-            ServiceChange::Add { .. } | ServiceChange::Remove(_) | ServiceChange::Scale(_) => {
-                service_effect::missing_of_scale(state, service, &order.before)
+            ServiceChange::Add { n, .. } => {
+                service_effect::missing_of_scale(state, service, &order.before, Some(*n))
+            }
+            ServiceChange::Remove(_) | ServiceChange::Scale(_) => {
+                service_effect::missing_of_scale(state, service, &order.before, None)
             }
             ServiceChange::Replace(_) => {
                 if let UpdateStage::Stopped(reason) = &service.update {
@@ -172,11 +175,13 @@ fn progress(
     })
 }
 
-/// Refuses the orders that are under way.
+/// Ends the orders that are under way. Their changes stay, and the orchestrator goes on.
 pub(super) fn close(state: &mut PlanState) {
     for order in std::mem::take(&mut state.service.orders) {
-        state
-            .effects
-            .answer(order.order_id, Err(OrderError::stopping()));
+        let stopping = OrderError::stopping().sentence;
+        let refusal = OrderError::unavailable(format!(
+            "{stopping}; the swarm may have the order, and goes on"
+        ));
+        state.effects.answer(order.order_id, Err(refusal));
     }
 }

@@ -44,21 +44,14 @@ fn follow_slots(state: &mut PlanState, service: &ServiceSnapshot, spec: Spec, is
     if is_same_kind && &seen - &state.service.refused == before {
         return;
     }
-    let (target, ring) = match spec.build_weighted(&seen, weights) {
-        Ok(ring) => {
-            state.service.refused.clear();
-            (seen, ring)
-        }
-        Err(err) => {
-            refuse(state, service, &seen - &before, &err);
-            let kept = &seen & &before;
-            match spec.build_weighted(&kept, weights) {
-                Ok(ring) => (kept, ring),
-                // The present ring has room for its own seats; requests skip those without holder.
-                Err(_) => return,
-            }
-        }
+    let (target, ring, refusal) = fitting(&spec, &seen, weights);
+    let Some(ring) = ring else {
+        return;
     };
+    if let Some(err) = refusal {
+        refuse(state, service, &seen - &target, &err);
+    }
+    state.service.refused = &seen - &target;
     let former = set_ring(state, spec, ring);
     for seat in &target - &before {
         if let Some(name) = service.seats.get(&seat) {
@@ -74,6 +67,25 @@ fn follow_slots(state: &mut PlanState, service: &ServiceSnapshot, spec: Spec, is
     }
     for seat in &before & &target {
         ring_settings::record_weight(state, seat, &former);
+    }
+}
+
+/// Returns the lowest seats for which such a ring has room, the ring over them, and the reason why
+/// the others are left out.
+fn fitting(
+    spec: &Spec,
+    seen: &BTreeSet<Seat>,
+    weights: &Weights,
+) -> (BTreeSet<Seat>, Option<Arc<dyn Ring>>, Option<RingError>) {
+    let (mut seats, mut refusal) = (seen.clone(), None);
+    loop {
+        match spec.build_weighted(&seats, weights) {
+            Ok(ring) => return (seats, Some(ring), refusal),
+            Err(err) => refusal = Some(err),
+        }
+        if seats.pop_last().is_none() {
+            return (seats, None, refusal);
+        }
     }
 }
 
@@ -104,5 +116,4 @@ fn refuse(state: &mut PlanState, service: &ServiceSnapshot, new: BTreeSet<Seat>,
             state.record(EventKind::Failing, seat, name.clone(), err.to_string());
         }
     }
-    state.service.refused.extend(new);
 }

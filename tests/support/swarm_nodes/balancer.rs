@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::thread::sleep;
+use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
@@ -27,12 +27,23 @@ impl Nodes {
     }
 
     fn try_command(&self, node: usize, line: &str) -> Result<String, String> {
-        let mut wire = self.connect(node, CONTROL)?;
-        let sent = wire.write(format!("{line}\n"));
-        let answer = sent
-            .and_then(|()| wire.rest())
-            .map_err(|err| err.to_string());
-        String::from_utf8(answer?).map_err(|err| err.to_string())
+        answer_of(self.connect(node, CONTROL)?, line)
+    }
+
+    /// Sends a line to the balancer of a node, and returns the thread that waits for its answer.
+    #[track_caller]
+    pub(crate) fn send(&self, node: usize, line: &str) -> JoinHandle<Result<String, String>> {
+        let wire = self.connect(node, CONTROL);
+        let wire = wire.unwrap_or_else(|err| panic!("n{node}: {err}: {line}"));
+        let line = line.to_owned();
+        std::thread::spawn(move || answer_of(wire, &line))
+    }
+
+    /// Runs a program in the container of a node's balancer, and returns its output.
+    #[track_caller]
+    pub(crate) fn in_balancer(&self, node: usize, command: &[&str]) -> String {
+        let container = self.balancer_container(node).expect("a balancer");
+        self.docker(node, &[&["exec", &container], command].concat())
     }
 
     /// Sends GET requests to a node's balancer from within its container, which also works when the
@@ -173,6 +184,13 @@ impl Nodes {
         let newest = list.lines().next().ok_or("it does not run")?;
         Ok(newest.to_owned())
     }
+}
+
+/// Sends a line, and returns the whole answer.
+fn answer_of(mut wire: Wire, line: &str) -> Result<String, String> {
+    let sent = wire.write(format!("{line}\n"));
+    let answer = sent.and_then(|()| wire.rest());
+    String::from_utf8(answer.map_err(|err| err.to_string())?).map_err(|err| err.to_string())
 }
 
 /// Returns `true` if a process is a balancer in a container.

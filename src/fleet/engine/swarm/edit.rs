@@ -53,6 +53,26 @@ pub(super) fn apply(
     Ok(*spec != before)
 }
 
+/// Checks that a change does not resume an update which the swarm has stopped, as any write of the
+/// service does. Only the next update may.
+///
+/// # Errors
+/// The refusal of the order.
+pub(super) fn check_update(service: &Value, change: &ServiceChange) -> Result<(), OrderError> {
+    let state = service["UpdateStatus"]["State"]
+        .as_str()
+        .unwrap_or_default();
+    let is_stopped = matches!(state, "paused" | "rollback_started" | "rollback_paused");
+    match change {
+        ServiceChange::Replace(_) => Ok(()),
+        _ if is_stopped => Err(OrderError::unavailable(
+            "the swarm has stopped an update of the service, which any other order would resume: \
+             replace all IMAGE first",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Marks a specification as that of an order.
 pub(super) fn set_mark(spec: &mut Value, mark: &str) {
     set_label(spec, labels::ORDER, mark.to_owned());
@@ -97,5 +117,90 @@ fn number_after(now: Option<usize>, change: &ServiceChange) -> Result<usize, Ord
         }
         ServiceChange::Scale(n) => Ok(n),
         _ => Ok(now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::Seat;
+
+    fn spec(replicas: u64) -> Value {
+        json!({"Mode": {"Replicated": {"Replicas": replicas}}, "TaskTemplate": {}})
+    }
+
+    fn after(mut spec: Value, change: &ServiceChange) -> Result<(bool, Value), String> {
+        let wanted = ["t1", "t2"].map(TaskId::from).into();
+        let changed = apply(&mut spec, change, &wanted).map_err(|refusal| refusal.sentence)?;
+        Ok((changed, spec))
+    }
+
+    #[test]
+    fn a_number_is_checked_against_the_newest_state() {
+        let add = |n, max, from| ServiceChange::Add { n, max, from };
+        let number = |change| {
+            let (changed, spec) = after(spec(3), &change)?;
+            Ok::<_, String>((changed, replicas(&json!({"Spec": spec}))))
+        };
+        assert_eq!(number(add(2, 5, None)), Ok((true, Some(5))));
+        assert_eq!(number(add(2, 5, Some(3))), Ok((true, Some(5))));
+        let others = "others are changing the service; try again".to_owned();
+        assert_eq!(number(add(2, 5, Some(2))), Err(others));
+        let refusal = number(add(3, 5, None)).unwrap_err();
+        assert!(refusal.starts_with("cannot add 3 to 3 replicas: at most 5"));
+        assert_eq!(number(ServiceChange::Remove(3)), Ok((true, Some(0))));
+        let refusal = number(ServiceChange::Remove(4)).unwrap_err();
+        assert_eq!(refusal, "cannot remove 4 replicas: there are only 3");
+        assert_eq!(number(ServiceChange::Scale(3)), Ok((false, Some(3))));
+        let global = after(json!({"Mode": {"Global": {}}}), &ServiceChange::Scale(1));
+        assert!(global.is_err());
+    }
+
+    #[test]
+    fn labels_are_added_beside_others_and_removed_when_empty() {
+        let mut before = spec(1);
+        before["Labels"] = json!({"owner": "ops", labels::DRAINED: "t1,gone"});
+        let (_, drained) = after(before, &ServiceChange::Drain("t2".into(), true)).unwrap();
+        assert_eq!(
+            drained["Labels"],
+            json!({"owner": "ops", labels::DRAINED: "t1,t2"})
+        );
+        let ready = |spec, task: &str| after(spec, &ServiceChange::Drain(task.into(), false));
+        let (_, ready_1) = ready(drained, "t1").unwrap();
+        let (changed, none) = ready(ready_1, "t2").unwrap();
+        assert!(changed);
+        assert_eq!(none["Labels"], json!({"owner": "ops"}));
+        let weight = ServiceChange::Weight(Seat(2), 4_u64.try_into().unwrap());
+        let (_, weighted) = after(none, &weight).unwrap();
+        assert_eq!(weighted["Labels"][labels::WEIGHTS], "2=4");
+        let weight = ServiceChange::Weight(Seat(2), 1_u64.try_into().unwrap());
+        let (_, none) = after(weighted, &weight).unwrap();
+        assert_eq!(none["Labels"], json!({"owner": "ops"}));
+    }
+
+    #[test]
+    fn a_replacement_is_a_new_generation() {
+        let image = ServiceChange::Replace(Some("web:2".to_owned()));
+        let (_, once) = after(spec(1), &image).unwrap();
+        assert_eq!(once["TaskTemplate"]["ForceUpdate"], 1);
+        assert_eq!(once["TaskTemplate"]["ContainerSpec"]["Image"], "web:2");
+        let (changed, twice) = after(once, &ServiceChange::Replace(None)).unwrap();
+        assert!(changed);
+        assert_eq!(twice["TaskTemplate"]["ForceUpdate"], 2);
+        assert_eq!(twice["TaskTemplate"]["ContainerSpec"]["Image"], "web:2");
+    }
+
+    #[test]
+    fn a_stopped_update_is_resumed_by_the_next_one_alone() {
+        let check = |state: &str, change| {
+            check_update(&json!({"UpdateStatus": {"State": state}}), &change).is_ok()
+        };
+        for state in ["paused", "rollback_started", "rollback_paused"] {
+            assert!(!check(state, ServiceChange::Scale(1)), "{state}");
+            assert!(check(state, ServiceChange::Replace(None)), "{state}");
+        }
+        for state in ["", "updating", "completed", "rollback_completed"] {
+            assert!(check(state, ServiceChange::Scale(1)), "{state}");
+        }
     }
 }

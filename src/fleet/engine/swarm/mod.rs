@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, Notify};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::interface::{Engine, EngineEvent, EngineEvents, Management, PrepareFuture, StopMode};
 use super::service::{ChangeId, ServiceChange, TaskContainer};
@@ -97,8 +98,9 @@ impl Engine for Swarm {
         let (node, events) = (self.node.clone(), self.events.clone());
         let (news, writer) = (Arc::clone(&self.news), Arc::clone(&self.writer));
         tokio::spawn(async move {
+            let until = Instant::now() + order::WRITE_TIMEOUT;
             let turn = writer.lock().await;
-            let result = order::carry_out(&node, &change).await;
+            let result = order::carry_out(&node, &change, until).await;
             drop(turn);
             events.send(EngineEvent::Changed { id, result });
             news.notify_one();

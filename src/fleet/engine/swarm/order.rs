@@ -1,9 +1,10 @@
 //! An order: one compare-and-swap on the service.
 //!
-//! The service is read, changed and written with its version, and read again when its version has
-//! moved meanwhile. So of changes at several balancers none is lost. Every write carries the mark
-//! of its order: after a write without a clear answer the mark tells whether it was made, so that
-//! none is made twice.
+//! The service is read, changed and written with its version, and all that again when its version
+//! has moved meanwhile. So of changes at several balancers none is lost. Every write carries the
+//! mark of its order: after a write without a clear answer the mark tells whether it was made, so
+//! that none is made twice. If another order has replaced the mark, the answer says that it is
+//! unknown.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,93 +20,122 @@ use crate::fleet::engine::client::ApiError;
 use crate::fleet::engine::service::{ChangedService, ServiceChange, TaskId};
 use crate::orders::OrderError;
 
-/// Number of writes for which another change came first, until an order is given up.
-const MAX_RETRIES: usize = 20;
-/// Time within which an order is written, or given up.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest pause before a further write; its length is random.
+/// Time within which an order is written or given up, its wait for the orders before it included.
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest pause before a call is made again; its length is random.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// Changes the service of this node, and returns it as it is then.
+/// Changes the service of this node until `until`, and returns it as it is then.
 ///
 /// # Errors
 /// The refusal of the order. Unless it says that this is unknown, nothing has changed.
 pub(super) async fn carry_out(
     node: &SwarmNode,
     change: &ServiceChange,
+    until: Instant,
 ) -> Result<ChangedService, OrderError> {
+    let mark = format!("{:016x}", rand::random::<u64>());
+    let mut unclear = None;
+    loop {
+        let refusal = match attempt(node, change, &mark, &mut unclear).await {
+            Ok(service) => return Ok(service),
+            Err(AttemptError::Final(refusal)) => return Err(refusal),
+            Err(AttemptError::Again(refusal)) => refusal,
+        };
+        if Instant::now() > until {
+            return Err(match unclear {
+                Some(write) => write.refusal(),
+                None => refusal,
+            });
+        }
+        // The other balancers may make their changes meanwhile.
+        sleep(RETRY_PAUSE.mul_f64(rand::random())).await;
+    }
+}
+
+/// The failure of an attempt.
+enum AttemptError {
+    /// Another attempt may succeed; the refusal is for the last one. Nothing has changed unless a
+    /// write is unclear.
+    Again(OrderError),
+    /// The order is refused.
+    Final(OrderError),
+}
+
+/// The first write of an order that had no clear answer. No later answer makes it clear, but the
+/// mark in the service does.
+struct UnclearWrite {
+    /// Version of the service to which it was.
+    version: u64,
+    cause: String,
+}
+
+impl UnclearWrite {
+    fn refusal(&self) -> OrderError {
+        OrderError::unavailable(format!(
+            "the swarm gave no clear answer, so the order may have been carried out: look before \
+             you send it again ({})",
+            self.cause
+        ))
+    }
+}
+
+/// Reads the service and writes it with the change.
+async fn attempt(
+    node: &SwarmNode,
+    change: &ServiceChange,
+    mark: &str,
+    unclear: &mut Option<UnclearWrite>,
+) -> Result<ChangedService, AttemptError> {
     let target = node.locate().await.map_err(|err| match err {
-        LocateError::Refused(sentence) => OrderError::unavailable(sentence),
+        LocateError::Refused(sentence) => AttemptError::Again(OrderError::unavailable(sentence)),
         LocateError::NoAnswer(err) => no_answer(&err),
     })?;
-    let (id, mark) = (&target.service, format!("{:016x}", rand::random::<u64>()));
-    let until = Instant::now() + WRITE_TIMEOUT;
-    let mut last = LastWrite::None;
-    for _ in 0..=MAX_RETRIES {
-        let service = match read(node, id).await {
-            Ok(service) => service,
-            Err(_) if last.is_unclear() && Instant::now() < until => {
-                pause().await;
-                continue;
-            }
-            Err(_) if last.is_unclear() => return Err(unclear()),
-            Err(err) => return Err(err),
-        };
-        if edit::has_mark(&service, &mark) {
-            return Ok(changed(&service));
-        }
-        let now = version(&service);
-        match last {
-            LastWrite::Refused(at, refusal) if at == now => return Err(refusal),
-            // The change may be among those that moved the version.
-            LastWrite::Unclear(at) if at != now => return Err(unclear()),
-            _ if Instant::now() > until => break,
-            _ => {}
-        }
-        let mut spec = service["Spec"].clone();
-        let wanted = tasks(node, id, change).await?;
-        if !edit::apply(&mut spec, change, &wanted)? {
-            return Ok(changed(&service));
-        }
-        edit::set_mark(&mut spec, &mark);
-        last = match node.api.update(id, now, &spec).await {
-            Ok(()) => return Ok(after_write(node, id, &spec, now).await),
-            Err(ApiError::Indeterminate(_)) => LastWrite::Unclear(now),
-            Err(err) => LastWrite::Refused(now, refusal(&err)),
-        };
-        pause().await;
-    }
-    Err(match last.is_unclear() {
-        true => unclear(),
-        false => OrderError::changed_by_others(),
-    })
-}
-
-/// Lets the other balancers make their changes.
-async fn pause() {
-    sleep(RETRY_PAUSE.mul_f64(rand::random())).await;
-}
-
-/// The result of the last write.
-#[derive(Debug)]
-enum LastWrite {
-    None,
-    /// The engine refused it at this version. It is a refusal of the change only if the version
-    /// has not moved.
-    Refused(u64, OrderError),
-    /// The engine gave no clear answer at this version.
-    Unclear(u64),
-}
-
-impl LastWrite {
-    fn is_unclear(&self) -> bool {
-        matches!(self, Self::Unclear(_))
-    }
-}
-
-async fn read(node: &SwarmNode, id: &str) -> Result<Value, OrderError> {
+    let id = &target.service;
     let service = node.api.get(&format!("/services/{id}")).await;
-    service.map_err(|err| no_answer(&err))
+    let service = service.map_err(|err| no_answer(&err))?;
+    if edit::has_mark(&service, mark) {
+        return Ok(changed(&service));
+    }
+    let now = version(&service);
+    if let Some(write) = unclear.as_ref().filter(|write| write.version != now) {
+        // The order may be among those that moved the version.
+        return Err(AttemptError::Final(write.refusal()));
+    }
+    let mut spec = service["Spec"].clone();
+    let wanted = tasks(node, id, change).await?;
+    edit::check_update(&service, change).map_err(AttemptError::Final)?;
+    if !edit::apply(&mut spec, change, &wanted).map_err(AttemptError::Final)? {
+        return Ok(changed(&service));
+    }
+    edit::set_mark(&mut spec, mark);
+    match node.api.update(id, now, &spec).await {
+        Ok(()) => Ok(after_write(node, id, &spec, now).await),
+        Err(err) => Err(judge(err, now, unclear)),
+    }
+}
+
+/// Judges the failure of a write. Only some failures tell that it was not made.
+fn judge(err: ApiError, version: u64, unclear: &mut Option<UnclearWrite>) -> AttemptError {
+    match err {
+        ApiError::Refused {
+            status: 400,
+            message,
+        } => {
+            let sentence = format!("the swarm refuses the change: {message}");
+            AttemptError::Final(OrderError::invalid(sentence))
+        }
+        // The engine has no other sign of an old version.
+        ApiError::Refused { message, .. } if message.contains("out of sequence") => {
+            AttemptError::Again(OrderError::changed_by_others())
+        }
+        ApiError::Missing(_) | ApiError::Conflict(_) | ApiError::Unreachable(_) => no_answer(&err),
+        ApiError::Refused { .. } | ApiError::Indeterminate(_) => {
+            let cause = err.to_string();
+            let write = unclear.get_or_insert(UnclearWrite { version, cause });
+            AttemptError::Again(write.refusal())
+        }
+    }
 }
 
 /// Returns the wanted tasks for a change that needs them. They are read after the service, so that
@@ -114,7 +144,7 @@ async fn tasks(
     node: &SwarmNode,
     id: &str,
     change: &ServiceChange,
-) -> Result<BTreeSet<TaskId>, OrderError> {
+) -> Result<BTreeSet<TaskId>, AttemptError> {
     if !matches!(change, ServiceChange::Drain(..)) {
         return Ok(BTreeSet::new());
     }
@@ -129,15 +159,14 @@ async fn tasks(
 
 /// Returns the service after a write of this specification to this version.
 async fn after_write(node: &SwarmNode, id: &str, spec: &Value, before: u64) -> ChangedService {
-    let generation = generation(&spec["TaskTemplate"]);
-    let version = match read(node, id).await {
+    let version = match node.api.get(&format!("/services/{id}")).await {
         Ok(service) => version(&service),
         // It has grown by one at least.
         Err(_) => before + 1,
     };
     ChangedService {
         version,
-        generation,
+        generation: generation(&spec["TaskTemplate"]),
     }
 }
 
@@ -148,31 +177,11 @@ fn changed(service: &Value) -> ChangedService {
     }
 }
 
-/// Returns the refusal of an order for which the engine did not even give the service.
-fn no_answer(err: &ApiError) -> OrderError {
-    OrderError::unavailable(match err {
+/// Returns the failure of an attempt for which the engine did not even give the service.
+fn no_answer(err: &ApiError) -> AttemptError {
+    AttemptError::Again(OrderError::unavailable(match err {
         ApiError::Missing(_) => "the service is gone: nothing can be changed now".to_owned(),
         ApiError::Unreachable(_) => format!("{err}; nothing has changed"),
         _ => format!("the swarm has no leader: nothing can be changed now ({err})"),
-    })
-}
-
-/// Returns the refusal of an order that the engine refuses.
-fn refusal(err: &ApiError) -> OrderError {
-    match err {
-        ApiError::Refused {
-            status: 400,
-            message,
-        } => OrderError::invalid(format!("the swarm refuses the change: {message}")),
-        ApiError::Refused { status: 503, .. } => no_answer(err),
-        ApiError::Unreachable(_) | ApiError::Missing(_) => no_answer(err),
-        _ => OrderError::unavailable(format!("the swarm refuses the change: {err}")),
-    }
-}
-
-fn unclear() -> OrderError {
-    OrderError::unavailable(
-        "the swarm gave no clear answer, so the order may have been carried out: look before you \
-         send it again",
-    )
+    }))
 }

@@ -192,7 +192,7 @@ fn orders_that_a_service_cannot_carry_out_are_refused_and_change_nothing() {
         ..ReplaceOptions::default()
     };
     let all_or_none = "a swarm replaces all or none: replace all";
-    let rollback = "the swarm carries the update out itself: docker service rollback app_web";
+    let rollback = "the swarm keeps no former version: replace all IMAGE, with the image of before";
     let plain = ReplaceOptions::default();
     for (order, sentence) in [
         (

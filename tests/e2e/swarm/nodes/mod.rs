@@ -4,4 +4,5 @@
 //! The tests judge counts and not times; with `--nocapture` they print the times.
 
 mod node_loss;
+mod orders;
 mod service;
