@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn all_scenarios_and_peers_are_the_default() {
         let plan = plan("");
-        assert_eq!((plan.scenarios.len(), plan.peers.len()), (19, 7));
+        assert_eq!((plan.scenarios.len(), plan.peers.len()), (20, 7));
         assert_eq!(plan.rounds, DEFAULT_ROUNDS);
         assert_eq!(plan.span, LoadLength::Time(DEFAULT_DURATION));
         let quarter = LoadLength::Time(Duration::from_millis(200));

@@ -17,11 +17,12 @@ use std::rc::Rc;
 
 use anyhow::{Context, ensure};
 use httparse::{EMPTY_HEADER, Status};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, spawn_local};
 
+use super::backend_addr::BackendAddr;
 use super::bulk::Handover;
 use super::bulk_kind::BulkKind;
 use super::setting::{MAX_BACKENDS, PLAIN};
@@ -40,12 +41,12 @@ static FILLER: [u8; 256 * 1024] = [b'x'; 256 * 1024];
 /// raises it to its minimum.
 const SMALL_RECV_BUFFER: u32 = 1;
 
-/// All backends; they stop when dropped.
+/// Backends at loopback ports; they stop when dropped.
 #[derive(Debug)]
 pub(crate) struct Backends {
-    pub(crate) addrs: Vec<SocketAddr>,
+    pub(crate) addrs: Vec<BackendAddr>,
     /// Backends whose sockets take few bytes before they are read.
-    pub(crate) small_window_addrs: Vec<SocketAddr>,
+    pub(crate) small_window_addrs: Vec<BackendAddr>,
     /// Ends the connections that are held without a reply.
     release: Rc<Notify>,
     _accepting: JoinSet<()>,
@@ -63,7 +64,7 @@ impl Backends {
             let mut addrs = Vec::new();
             for _ in 0..count {
                 let listener = listen(recv_buffer).context("cannot listen on a loopback port")?;
-                addrs.push(listener.local_addr()?);
+                addrs.push(BackendAddr::Port(listener.local_addr()?));
                 accepting.spawn_local(accept(listener, bulk.clone(), Rc::clone(&release)));
             }
             anyhow::Ok(addrs)
@@ -96,11 +97,14 @@ fn listen(recv_buffer: Option<u32>) -> std::io::Result<TcpListener> {
 async fn accept(listener: TcpListener, bulk: Handover, release: Rc<Notify>) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((mut stream, _)) => {
                 let (bulk, release) = (bulk.clone(), Rc::clone(&release));
                 spawn_local(async move {
                     // Errors are ignored: the client of the connection reports what it misses.
-                    let _ = serve(stream, &bulk, &release).await;
+                    if let Ok(Served::Endless { kind, early }) = serve(&mut stream, &release).await
+                    {
+                        let _ = bulk.serve(stream, kind, early);
+                    }
                 });
             }
             Err(_) => tokio::task::yield_now().await,
@@ -108,14 +112,32 @@ async fn accept(listener: TcpListener, bulk: Handover, release: Rc<Notify>) {
     }
 }
 
-async fn serve(mut stream: TcpStream, bulk: &Handover, release: &Notify) -> anyhow::Result<()> {
+/// Rest of the work for a connection.
+#[derive(Debug)]
+pub(super) enum Served {
+    All,
+    /// An endless body, of which `early` bytes were read.
+    Endless {
+        kind: BulkKind,
+        early: usize,
+    },
+}
+
+/// Answers the requests of a connection until its end, or until an endless body.
+///
+/// # Errors
+/// The connection failed, or a request is unknown.
+pub(super) async fn serve<S>(stream: &mut S, release: &Notify) -> anyhow::Result<Served>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut unread = Vec::with_capacity(MAX_HEAD);
     let mut head = Vec::new();
     loop {
         let Some((request, len)) = parse(&unread)? else {
             ensure!(unread.len() < MAX_HEAD, "the head is too long");
             if stream.read_buf(&mut unread).await? == 0 {
-                return Ok(());
+                return Ok(Served::All);
             }
             continue;
         };
@@ -123,11 +145,17 @@ async fn serve(mut stream: TcpStream, bulk: &Handover, release: &Notify) -> anyh
         let framing = match request.reply {
             Reply::Length(bytes) => format!("Content-Length: {bytes}"),
             Reply::Chunks { .. } => "Transfer-Encoding: chunked".to_owned(),
-            Reply::Endless(kind) => return bulk.serve(stream, kind, unread.len()),
-            Reply::Hold => return hold(stream, release).await,
+            Reply::Endless(kind) => {
+                let early = unread.len();
+                return Ok(Served::Endless { kind, early });
+            }
+            Reply::Hold => {
+                hold(stream, release).await?;
+                return Ok(Served::All);
+            }
             Reply::Unread => {
                 release.notified().await;
-                return Ok(());
+                return Ok(Served::All);
             }
         };
         head.clear();
@@ -143,19 +171,19 @@ async fn serve(mut stream: TcpStream, bulk: &Handover, release: &Notify) -> anyh
         match request.reply {
             Reply::Chunks { size, count } => {
                 stream.write_all(&head).await?;
-                send_chunks(&mut stream, size, count).await?;
+                send_chunks(stream, size, count).await?;
             }
-            Reply::Length(bytes) => send(&mut stream, &head, bytes).await?,
+            Reply::Length(bytes) => send(stream, &head, bytes).await?,
             Reply::Endless(_) | Reply::Hold | Reply::Unread => {}
         }
         if request.close {
-            return Ok(());
+            return Ok(Served::All);
         }
     }
 }
 
 /// Reads and discards the body of a request until its connection ends or is released.
-async fn hold(mut stream: TcpStream, release: &Notify) -> anyhow::Result<()> {
+async fn hold(stream: &mut (impl AsyncRead + Unpin), release: &Notify) -> anyhow::Result<()> {
     let mut body = vec![0; MAX_HEAD];
     let released = release.notified();
     tokio::pin!(released);
@@ -167,7 +195,11 @@ async fn hold(mut stream: TcpStream, release: &Notify) -> anyhow::Result<()> {
     }
 }
 
-async fn send(stream: &mut TcpStream, head: &[u8], body_bytes: usize) -> std::io::Result<()> {
+async fn send(
+    stream: &mut (impl AsyncWrite + Unpin),
+    head: &[u8],
+    body_bytes: usize,
+) -> std::io::Result<()> {
     let first = &FILLER[..body_bytes.min(FILLER.len())];
     let sent = stream
         .write_vectored(&[IoSlice::new(head), IoSlice::new(first)])
@@ -183,7 +215,11 @@ async fn send(stream: &mut TcpStream, head: &[u8], body_bytes: usize) -> std::io
 }
 
 /// Sends `count` chunks of `size` bytes and the last chunk (RFC 9112, section 7.1).
-async fn send_chunks(stream: &mut TcpStream, size: usize, mut count: usize) -> std::io::Result<()> {
+async fn send_chunks(
+    stream: &mut (impl AsyncWrite + Unpin),
+    size: usize,
+    mut count: usize,
+) -> std::io::Result<()> {
     let chunk = [format!("{size:x}\r\n").as_bytes(), &FILLER[..size], b"\r\n"].concat();
     let batch = (FILLER.len() / chunk.len()).clamp(1, count.max(1));
     let chunks = chunk.repeat(batch);

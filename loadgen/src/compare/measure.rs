@@ -13,6 +13,7 @@ use super::results::{MemoryResult, PeerResult, ScenarioResult};
 use super::rounds::{Rounds, Runner};
 use super::scenario::{Scenario, Shape};
 use super::setting::{PLAIN, Setting};
+use super::socket_backends::SocketBackends;
 use super::testbed::Testbed;
 use crate::console::note;
 
@@ -46,6 +47,11 @@ async fn measure_rounds(testbed: &Testbed, plan: &DuelPlan, scenario: Scenario, 
     if !shared(&PLAIN) && settings.iter().any(shared) {
         title += " (two workers share a CPU with the load)";
     }
+    let with_sockets = settings.iter().any(|setting| setting.sockets);
+    let sockets = match with_sockets.then(SocketBackends::start).transpose() {
+        Ok(sockets) => sockets,
+        Err(err) => return testbed.fault(format!("{}: {err:#}", scenario.name())),
+    };
     let (mut peers, mut runners) = (Vec::new(), Vec::new());
     for installed in &testbed.installed_peers {
         if !scenario.measures(installed.peer) {
@@ -56,7 +62,8 @@ async fn measure_rounds(testbed: &Testbed, plan: &DuelPlan, scenario: Scenario, 
                 connections: setting.connections.unwrap_or(connections),
                 ..shape
             };
-            let backends = &testbed.backends.addrs;
+            let sockets = sockets.as_ref().filter(|_| setting.sockets);
+            let backends = sockets.map_or(&testbed.backends.addrs, |sockets| &sockets.addrs);
             match testbed.start(installed, *setting, shape, backends).await {
                 Ok(proxy) => {
                     peers.push(PeerResult {

@@ -12,6 +12,7 @@ mod affinity;
 mod aim;
 pub(crate) mod args;
 mod backend;
+mod backend_addr;
 mod bulk;
 mod bulk_kind;
 mod cell;
@@ -36,6 +37,7 @@ mod rounds;
 mod scenario;
 mod scrape;
 mod setting;
+mod socket_backends;
 mod stats;
 mod strace;
 mod table;
@@ -52,6 +54,7 @@ use crate::console::{note, print};
 use crate::load::raise_descriptor_limit;
 use crate::signals::Signals;
 use args::DuelArgs;
+use backend_addr::BackendAddr;
 use fairness::FairnessResult;
 use installed::InstalledPeer;
 use markdown::Readme;
@@ -126,7 +129,8 @@ pub(crate) async fn run(args: DuelArgs) -> anyhow::Result<ExitCode> {
 /// Returns the configuration of each peer, with example ports.
 fn configs(installed_peers: &[InstalledPeer], skipped: &[PeerNote]) -> String {
     let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let backends: Vec<SocketAddr> = (8001..).take(PLAIN.backends).map(addr).collect();
+    let ports = (8001..).take(PLAIN.backends).map(addr);
+    let backends: Vec<BackendAddr> = ports.map(BackendAddr::Port).collect();
     let setup = ProxySetup {
         listen: addr(8000),
         metrics: addr(8999),

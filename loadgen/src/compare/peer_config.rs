@@ -11,6 +11,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::backend_addr::BackendAddr;
 use super::installed::InstalledPeer;
 use super::peer::Peer;
 use super::scenario::Body;
@@ -32,7 +33,7 @@ pub(crate) struct ProxySetup<'a> {
     pub(crate) listen: SocketAddr,
     /// Address of the metrics.
     pub(crate) metrics: SocketAddr,
-    pub(crate) backends: &'a [SocketAddr],
+    pub(crate) backends: &'a [BackendAddr],
     pub(crate) setting: Setting,
     /// Body of the replies, which the relay must know.
     pub(crate) body: Body,
@@ -66,7 +67,10 @@ pub(crate) fn ringmaster(setup: &ProxySetup<'_>) -> Vec<String> {
     flag("--listen", setup.listen.to_string());
     flag("--control", setup.metrics.to_string());
     for (number, backend) in numbered(setup) {
-        flag("--backend", format!("S{number}={backend}"));
+        flag(
+            "--backend",
+            format!("S{number}={}", backend.spelled("unix:")),
+        );
     }
     flag("--heartbeat-interval", "0s".to_owned());
     flag("--workers", setup.setting.workers.to_string());
@@ -82,7 +86,8 @@ pub(crate) fn relay(setup: &ProxySetup<'_>) -> Vec<String> {
     let mut flags = vec!["relay".to_owned()];
     flags.extend(["--listen".to_owned(), setup.listen.to_string()]);
     flags.extend(["--body-bytes".to_owned(), body_bytes.to_string()]);
-    flags.extend(setup.backends.iter().map(SocketAddr::to_string));
+    let ports = setup.backends.iter().filter_map(BackendAddr::port);
+    flags.extend(ports.map(|addr| addr.to_string()));
     flags
 }
 
@@ -128,7 +133,7 @@ defaults
 {how}"
     );
     for (number, backend) in numbered(setup) {
-        text += &format!("    server s{number} {backend}\n");
+        text += &format!("    server s{number} {}\n", backend.spelled("unix@"));
     }
     text
 }
@@ -207,12 +212,14 @@ fn nginx_stream(setup: &ProxySetup<'_>) -> String {
 fn nginx_servers(setup: &ProxySetup<'_>) -> String {
     let servers = setup.backends.iter();
     servers
-        .map(|backend| format!("        server {backend} max_fails=0;\n"))
+        .map(|backend| format!("        server {} max_fails=0;\n", backend.spelled("unix:")))
         .collect()
 }
 
 /// Backends with their numbers, counted from 1.
-fn numbered<'a>(setup: &ProxySetup<'a>) -> impl Iterator<Item = (usize, &'a SocketAddr)> + use<'a> {
+fn numbered<'a>(
+    setup: &ProxySetup<'a>,
+) -> impl Iterator<Item = (usize, &'a BackendAddr)> + use<'a> {
     (1..).zip(setup.backends)
 }
 
@@ -221,12 +228,20 @@ mod tests {
     use super::*;
     use crate::compare::setting::PLAIN;
 
+    fn addr(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
     fn rendered(peer: Peer, setting: Setting) -> String {
-        let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let backends = [1, 2].map(|port| BackendAddr::Port(addr(port)));
+        rendered_with(peer, setting, &backends)
+    }
+
+    fn rendered_with(peer: Peer, setting: Setting, backends: &[BackendAddr]) -> String {
         let setup = ProxySetup {
             listen: addr(80),
             metrics: addr(81),
-            backends: &[addr(1), addr(2)],
+            backends,
             setting,
             body: Body::Length(200),
             clients: 64,
@@ -295,6 +310,18 @@ mod tests {
             &haproxy,
             "frontend metrics\nbind 127.0.0.1:81\nhttp-request use-service prometheus-exporter",
         );
+    }
+
+    #[test]
+    fn each_peer_spells_unix_sockets_its_own_way() {
+        for (peer, line) in [
+            (Peer::Ringmaster, " --backend S1=unix:/f/1 "),
+            (Peer::HaproxyHttp, "server s1 unix@/f/1\n"),
+            (Peer::NginxHttp, "server unix:/f/1 max_fails=0;\n"),
+        ] {
+            let text = rendered_with(peer, PLAIN, &[BackendAddr::Socket("/f/1".into())]);
+            assert!(text.contains(line), "{text}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal};
 
+use super::backend_addr::BackendAddr;
 use super::installed::InstalledPeer;
 use super::load::PeerLoad;
 use super::peer::Peer;
@@ -74,7 +75,11 @@ impl Proxy {
         let Some(program) = &installed.program else {
             return Ok(Self {
                 name: installed.peer.name(),
-                addrs: setup.backends.to_vec(),
+                addrs: setup
+                    .backends
+                    .iter()
+                    .filter_map(BackendAddr::port)
+                    .collect(),
                 metrics: None,
                 _folder: None,
                 child: None,

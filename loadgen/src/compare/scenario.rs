@@ -9,7 +9,8 @@ use super::aim::Aim;
 use super::memory_row::{self, MemoryRow};
 use super::peer::Peer;
 use super::setting::{
-    BACKEND_SETTINGS, CONNECTION_SETTINGS, OBSERVED_SETTINGS, PLAIN, Setting, WORKER_SETTINGS,
+    BACKEND_SETTINGS, CONNECTION_SETTINGS, OBSERVED_SETTINGS, PLAIN, SOCKET_SETTINGS, Setting,
+    WORKER_SETTINGS,
 };
 
 /// A kind of load, or a question about the proxies.
@@ -38,6 +39,8 @@ pub(crate) enum Scenario {
     Workers,
     /// 200-byte bodies with 64 backends: with an access log, with metrics scraped once per load
     Observed,
+    /// 200-byte bodies, backends at loopback ports against backends at Unix sockets
+    Sockets,
     /// Memory of idle connections
     Idle,
     /// Memory of requests that wait for their reply
@@ -106,6 +109,7 @@ impl Scenario {
             Self::Backends => "backends",
             Self::Workers => "workers",
             Self::Observed => "observed",
+            Self::Sockets => "sockets",
             Self::Idle => "idle",
             Self::Waiting => "waiting",
             Self::StuckUploads => "stuck-uploads",
@@ -154,7 +158,9 @@ impl Scenario {
                 connections: 16,
                 ..growth
             },
-            Self::Connections | Self::Backends | Self::Workers | Self::Observed => growth,
+            Self::Connections | Self::Backends | Self::Workers | Self::Observed | Self::Sockets => {
+                growth
+            }
             _ => return None,
         })
     }
@@ -166,6 +172,7 @@ impl Scenario {
             Self::Backends => &BACKEND_SETTINGS,
             Self::Workers => &WORKER_SETTINGS,
             Self::Observed => &OBSERVED_SETTINGS,
+            Self::Sockets => &SOCKET_SETTINGS,
             _ => &[PLAIN],
         }
     }
@@ -206,6 +213,7 @@ impl Scenario {
             Self::Connections | Self::Backends | Self::Workers | Self::Observed => {
                 GROWTH_PEERS.contains(&peer)
             }
+            Self::Sockets => GROWTH_PEERS.contains(&peer) || peer == Peer::NginxHttp,
             // The relay knows no HTTP, so that it cannot keep a connection to a backend when its
             // client leaves. With one-byte chunks it would be the scenario 1m again.
             Self::Close | Self::Chunks => peer != Peer::Relay,

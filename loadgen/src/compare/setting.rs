@@ -1,5 +1,5 @@
 //! Settings of the scenarios that measure how the cost grows, as data: connections, backends,
-//! workers, an access log, a scraper. Pure.
+//! workers, an access log, a scraper, Unix sockets. Pure.
 
 /// Setting in which a scenario runs a peer. Several settings measure how the cost grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub(crate) struct Setting {
     pub(crate) access_log: bool,
     /// The metrics are requested when a load begins, and once per second after that.
     pub(crate) scraped: bool,
+    /// The backends listen on Unix sockets instead of loopback ports.
+    pub(crate) sockets: bool,
 }
 
 /// Setting of most scenarios.
@@ -23,6 +25,7 @@ pub(crate) const PLAIN: Setting = Setting {
     workers: 1,
     access_log: false,
     scraped: false,
+    sockets: false,
 };
 
 /// Highest number of backends of any setting.
@@ -51,6 +54,14 @@ pub(super) const OBSERVED_SETTINGS: [Setting; 3] = [
     Setting {
         scraped: true,
         ..backends("scrape", 64)
+    },
+];
+
+pub(super) const SOCKET_SETTINGS: [Setting; 2] = [
+    backends("tcp", PLAIN.backends),
+    Setting {
+        sockets: true,
+        ..backends("unix", PLAIN.backends)
     },
 ];
 

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::affinity::Cpus;
 use super::backend::Backends;
+use super::backend_addr::BackendAddr;
 use super::bulk::Bulk;
 use super::installed::InstalledPeer;
 use super::peer_config::ProxySetup;
@@ -94,7 +95,7 @@ impl Testbed {
         installed: &InstalledPeer,
         setting: Setting,
         shape: Shape,
-        backends: &[SocketAddr],
+        backends: &[BackendAddr],
     ) -> anyhow::Result<Proxy> {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let setup = ProxySetup {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::{json, names, tiny};
-use crate::support::{ProgramOutput, folder, is_tidy};
+use crate::support::{ProgramOutput, beside, folder, is_tidy};
 
 /// Runs a short duel of these scenarios without a fault, and returns its JSON file.
 fn measured(
@@ -102,5 +103,36 @@ fn cost_is_measured_in_each_setting_and_written_into_a_readme() {
     assert!(text.ends_with(&format!("{}after\n", marks[1])), "{text}");
     assert!(text.contains("| **backends**: ringmaster b256 |"), "{text}");
     assert!(!text.contains("old"), "{text}");
+    assert!(is_tidy(&folder));
+}
+
+#[test]
+fn backends_at_unix_sockets_are_measured_beside_those_at_ports() {
+    let folder = folder("duel-sockets");
+    let (recorder, recorded) = (folder.join("ringmaster"), folder.join("flags"));
+    let program = beside("ringmaster");
+    let script = format!("#!/bin/sh\necho \"$@\" >>{recorded:?}\nexec {program:?} \"$@\"\n");
+    fs::write(&recorder, script).unwrap();
+    fs::set_permissions(&recorder, fs::Permissions::from_mode(0o755)).unwrap();
+    let named = format!("--ringmaster={}", recorder.display());
+    let flags = ["--peer=ringmaster", "--rounds=1", &named];
+    let (_, record) = measured(&folder, "100", &["sockets"], &flags);
+    let lanes = record["scenarios"][0]["lanes"].as_array().unwrap();
+    let names = lanes.iter().map(|lane| lane["name"].as_str().unwrap());
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        ["ringmaster tcp", "ringmaster unix"]
+    );
+    assert!(lanes[1]["summary"]["growth"].is_object(), "{record}");
+    let recorded = fs::read_to_string(&recorded).unwrap();
+    let starts: Vec<&str> = recorded
+        .lines()
+        .filter(|line| line.starts_with("serve"))
+        .collect();
+    let at = |start: &str, prefix| start.matches(&format!("={prefix}")).count();
+    let found = starts
+        .iter()
+        .map(|start| (at(start, "127.0.0.1:"), at(start, "unix:/")));
+    assert_eq!(found.collect::<Vec<_>>(), [(3, 0), (0, 3)]);
     assert!(is_tidy(&folder));
 }
