@@ -247,8 +247,8 @@ impl ServeArgs {
 
     fn check_ports(&self) -> Result<(), String> {
         let (listen, control) = (self.listen, self.control);
-        let paths = [listen, control].map(|on| on.unix.map(|unix| unix.path));
-        let is_one_path = paths[0].is_some() && paths[0] == paths[1];
+        let paths = listen.unix.zip(control.unix);
+        let is_one_path = paths.is_some_and(|(ours, other)| ours.path.is_same_file(&other.path));
         let ports = listen.tcp.zip(control.tcp);
         if is_one_path || ports.is_some_and(|(listen, control)| is_one_port(listen, control)) {
             return Err(format!(

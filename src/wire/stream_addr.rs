@@ -94,6 +94,18 @@ impl UnixPath {
         Path::new(self.as_str())
     }
 
+    /// Returns `true` if both paths name one file: by their texts but for `//` and `/./`, or by the
+    /// same name in the same folder, also by `..` or a symbolic link. A folder that is missing has
+    /// no other path.
+    #[must_use]
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        let (one, other) = (self.as_path(), other.as_path());
+        let folder = |path: &Path| path.parent()?.canonicalize().ok();
+        one == other
+            || one.file_name() == other.file_name()
+                && folder(one).is_some_and(|at| folder(other) == Some(at))
+    }
+
     fn as_str(&self) -> &str {
         // Only ASCII is accepted, so this never fails.
         std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()

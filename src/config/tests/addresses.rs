@@ -115,6 +115,12 @@ fn data_port_and_control_port_are_two() {
         ("0.0.0.0:5000", "[::1]:5000", false),
         ("127.0.0.1:5000", "127.0.0.2:5000", false),
         ("127.0.0.1:0", "127.0.0.1:0", false),
+        ("unix:/no-folder/s", "unix:/no-folder/s,mode=0600", true),
+        ("unix:/no-folder/s", "unix:/no-folder//s", true),
+        ("unix:/no-folder/s", "unix:/no-folder/t", false),
+        ("unix:/dev/s", "unix:/dev/../dev/s", true),
+        ("127.0.0.1:0 unix:/dev/s", "unix:/proc/../dev/s", true),
+        ("unix:/dev/s", "unix:/proc/s", false),
     ] {
         let checked = check(&["--listen", listen, "--control", control]);
         assert_eq!(checked.is_err(), are_one, "{listen} {control}");

@@ -1,7 +1,6 @@
 //! Our own ports: a backend there would be this balancer, and each request would go round for ever.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::Path;
 
 use crate::orders::BackendAddr;
 use crate::roster::ReplicaAddr;
@@ -20,9 +19,7 @@ impl OwnPorts {
         let mut own = self.0.iter();
         let (at, flag) = own.find(|(at, _)| match (addr.0, at) {
             (StreamAddr::Tcp(addr), StreamAddr::Tcp(at)) => socket::reaches(addr, *at),
-            (StreamAddr::Unix(addr), StreamAddr::Unix(at)) => {
-                addr == *at || is_one_file(addr.as_path(), at.as_path())
-            }
+            (StreamAddr::Unix(addr), StreamAddr::Unix(at)) => addr.is_same_file(at),
             (addr, at) => addr == *at,
         })?;
         Some(format!("{flag} {at}"))
@@ -40,13 +37,6 @@ impl OwnPorts {
         let mut known = loopback.into_iter().filter(|_| is_local);
         known.find_map(|ip| self.reached_by(ReplicaAddr((ip, addr.port()).into())))
     }
-}
-
-/// Returns `true` if both paths have the same name in the same folder, by `..` or by a symbolic
-/// link; `false` without such a folder.
-fn is_one_file(one: &Path, other: &Path) -> bool {
-    let folder = |path: &Path| path.parent()?.canonicalize().ok();
-    one.file_name() == other.file_name() && folder(one).is_some_and(|at| folder(other) == Some(at))
 }
 
 #[cfg(test)]
