@@ -24,16 +24,31 @@ pub(super) type Report = (Vec<String>, Value);
 /// Answers `question` on a helper thread, since a plan may take tens of milliseconds.
 ///
 /// # Errors
-/// As [`report`], and for a backend with an engine that has none.
+/// As [`report`], and [`check_engine`].
 pub(super) async fn query(context: &ControlContext, question: RingQuery) -> Result<Report, String> {
-    let is_of_backend = matches!(question, RingQuery::Plan(PlannedChange::AddBackend(_)));
-    if is_of_backend && !context.sources.has_fixed_backends() {
-        return Err(OrderError::no_backends().sentence);
+    if let RingQuery::Plan(change) = &question {
+        check_engine(change, context.sources.has_fixed_backends())?;
     }
     let (roster, max) = (context.roster.latest(), context.max_replicas);
     let work = move || report(&question, &roster, max);
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err("the answer could not be computed".into()))
+}
+
+/// Checks that the engine can make a change.
+///
+/// # Errors
+/// The sentence by which the fleet would refuse the order.
+fn check_engine(change: &PlannedChange, has_fixed_backends: bool) -> Result<(), String> {
+    let refusal = match change {
+        PlannedChange::Add(_) if has_fixed_backends => OrderError::fixed_number_of_backends(),
+        PlannedChange::Rm(rm) if has_fixed_backends && rm.names.len() < rm.n => {
+            OrderError::unnamed_backend()
+        }
+        PlannedChange::AddBackend(_) if !has_fixed_backends => OrderError::no_backends(),
+        _ => return Ok(()),
+    };
+    Err(refusal.sentence)
 }
 
 /// Answers `question` about `roster`, in a fleet of at most `max_replicas`.

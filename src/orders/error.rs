@@ -56,6 +56,13 @@ impl OrderError {
         Self { status, sentence }
     }
 
+    /// Returns the error of an `rm` that does not name each backend: a choice at random is of no
+    /// use among servers that the operator runs.
+    #[must_use]
+    pub fn unnamed_backend() -> Self {
+        Self::invalid("name each fixed backend that is to be removed: rm NAME")
+    }
+
     /// Returns the error of an order about an address, with an engine that starts the replicas.
     #[must_use]
     pub fn no_backends() -> Self {

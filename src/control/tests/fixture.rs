@@ -32,6 +32,11 @@ pub(super) fn port() -> Fixture {
     port_with(|_| ())
 }
 
+/// Returns a port whose replicas are started by an engine.
+pub(super) fn managed_port() -> Fixture {
+    port_with(|context| context.sources.engine = "process")
+}
+
 pub(super) fn port_with(change: impl FnOnce(&mut ControlContext)) -> Fixture {
     let (mut context, orders, held) = context();
     change(&mut context);

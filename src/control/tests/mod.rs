@@ -12,7 +12,7 @@ use crate::fleet::Journal;
 use crate::orders::{Order, ReplaceRequest, ReplaceTarget};
 use crate::ring::Spec;
 use crate::roster::ReplicaName;
-use fixture::{Fixture, ask_as, port, port_with, rest, until};
+use fixture::{Fixture, ask_as, managed_port, port, port_with, rest, until};
 use world::record_join;
 
 mod config;

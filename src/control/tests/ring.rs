@@ -67,7 +67,8 @@ fn ring_lists_the_shares_and_set_submits_an_order() {
 
 #[test]
 fn plan_reports_the_effect_and_changes_nothing() {
-    let port = port();
+    let of_backends = port();
+    let port = managed_port();
     let add = port.ask("plan add 2 T\n");
     let expected = "plan add 2 T
 seat 1   S1            83.59 % ->  76.56 %
@@ -103,7 +104,7 @@ home 1.000 -> 1.000
     );
     let by_name = port.ask("plan rm S2\n");
     assert_eq!(by_name, named);
-    let backend = port.ask("plan add T 127.0.0.1:9\n");
+    let backend = of_backends.ask("plan add T 127.0.0.1:9\n");
     let one = port
         .ask("plan add 1 T\n")
         .replacen("add 1 T", "add T 127.0.0.1:9", 1);
@@ -138,7 +139,6 @@ home 1.000 -> 1.000
         ("plan rm 1 S9", "there is no replica named S9"),
         ("plan rm S2 S9", "there is no replica named S9"),
         ("plan rm S2 S2", "hostname S2 is given twice"),
-        ("plan add S1 127.0.0.1:9", "the name S1 is taken"),
         ("plan add T h:0", "the address is not HOST:PORT"),
         ("plan add T 127.0.0.1:9 U", "n is not a positive integer"),
         ("plan weight S9 2", "there is no replica named S9"),
@@ -162,6 +162,25 @@ home 1.000 -> 1.000
         assert!(answer.starts_with(&format!("ERR {sentence}")), "{answer}");
     }
     assert!(port.orders.try_recv().is_err(), "a plan is no order");
+}
+
+#[test]
+fn a_plan_is_refused_where_its_order_would_be() {
+    let not_started =
+        "fixed backends are neither started nor stopped: add NAME ADDR and rm NAME change the list";
+    let unnamed = "name each fixed backend that is to be removed: rm NAME";
+    let port = port();
+    for (line, sentence) in [
+        ("plan add 1", not_started),
+        ("plan add 2 T", not_started),
+        ("plan rm 1", unnamed),
+        ("plan rm 2 S1", unnamed),
+        ("plan add S1 127.0.0.1:9", "the name S1 is taken"),
+    ] {
+        assert_eq!(port.ask(format!("{line}\n")), format!("ERR {sentence}\n\n"));
+    }
+    let named = port.ask("plan rm 1 S2\n");
+    assert!(named.contains("moved 4.69 %"), "{named}");
 }
 
 #[test]

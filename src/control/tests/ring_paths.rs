@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn paths_answer_as_their_commands() {
-    let port = port();
+    let port = managed_port();
     let get = |path: &str| {
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
@@ -24,7 +24,6 @@ fn paths_answer_as_their_commands() {
         ("/plan?add=2&names=T,U", "plan add 2 T U json"),
         ("/plan?rm=1", "plan rm 1 json"),
         ("/plan?rm=1&names=S2", "plan rm S2 json"),
-        ("/plan?backend=T%20h:80", "plan add T h:80 json"),
         ("/plan?weight=S2%201", "plan weight S2 1 json"),
         (
             "/plan?ring=classic:h=i+1,slots=99",
@@ -65,7 +64,7 @@ fn paths_answer_as_their_commands() {
         ("/plan?weight=S2", "weight is not NAME W"),
         ("/plan?backend=T", "backend is not NAME ADDR"),
         ("/plan?backend=T%20h", "the address is not HOST:PORT"),
-        ("/plan?backend=S1%20h:80", "the name S1 is taken"),
+        ("/plan?backend=T%20h:80", "only fixed backends (--backend)"),
         ("/plan?backend=T%20h:80&add=1", "ask for one of"),
         (
             "/plan?backend=T%20h:80&names=T",

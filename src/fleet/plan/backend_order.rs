@@ -54,16 +54,14 @@ pub(super) fn begin_set(
 /// Checks an `rm`, of which every seat is named.
 ///
 /// # Errors
-/// A name is unknown, or not every backend is named: a choice at random is of no use among servers
-/// that the operator runs.
+/// A name is unknown, or not every backend is named.
 pub(super) fn begin_rm(
     state: &PlanState,
     order_id: OrderId,
     change: &ChangeRequest,
 ) -> Result<ActiveOrder, OrderError> {
     if change.names.len() < change.n {
-        let sentence = "name each fixed backend that is to be removed: rm NAME";
-        return Err(OrderError::invalid(sentence));
+        return Err(OrderError::unnamed_backend());
     }
     let seats = rm::named_seats(state, &change.names)?;
     let order = BackendOrder::new(order_id, Change::Rm(seats));

@@ -198,6 +198,14 @@ fn a_plan_tells_what_a_backend_moves_and_changes_nothing() {
     for (line, sentence) in [
         ("plan add a 127.0.0.1:9", "the name a is taken"),
         ("plan rm c", "there is no replica named c"),
+        (
+            "plan add 1",
+            "fixed backends are neither started nor stopped: add NAME ADDR and rm NAME change the list",
+        ),
+        (
+            "plan rm 1",
+            "name each fixed backend that is to be removed: rm NAME",
+        ),
     ] {
         assert_eq!(program.command(line), format!("ERR {sentence}\n\n"));
     }
