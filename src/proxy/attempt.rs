@@ -47,7 +47,7 @@ pub(super) async fn run(
     stats: &RequestStats,
     chances: RetryChances,
 ) -> AttemptOutcome {
-    stats.assigned(in_flight);
+    stats.assigned(in_flight.upstream(), in_flight.reason);
     let progress = ExchangeProgress::default();
     progress.awaiting_continue.set(request.expects);
     progress.repeatable.set(chances.repeatable);

@@ -161,7 +161,12 @@ async fn reach(
                     false => Instant::now(),
                 };
                 let next = selection::select(worker, request.key, attempted, now).await;
-                let next = next.map_err(|no_replica| no_replica.error_reply(worker, attempted))?;
+                let next = next.map_err(|no_replica| {
+                    if let Some((upstream, reason)) = no_replica.queue() {
+                        stats.assigned(upstream, reason);
+                    }
+                    no_replica.error_reply(worker, attempted)
+                })?;
                 stats.replica_chosen(next.upstream().chosen_at.get());
                 (next, ConnectOptions::Any)
             }

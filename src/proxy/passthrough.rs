@@ -142,7 +142,14 @@ async fn connect_any(
         };
         let in_flight = match next {
             Ok(in_flight) => in_flight,
-            Err(no_replica) => return Err((no_replica, attempted)),
+            Err(no_replica) => {
+                if let (Some(record), Some((upstream, reason))) =
+                    (&mut client.record, no_replica.queue())
+                {
+                    record.not_admitted(upstream, reason);
+                }
+                return Err((no_replica, attempted));
+            }
         };
         let upstream = in_flight.upstream();
         attempted.mark_taken_over(upstream);
@@ -206,7 +213,7 @@ async fn relay(
     in_flight.end_waiting();
     let stats = RequestStats::new(Instant::now(), key, client.record.take());
     stats.reroutes.set(reroutes);
-    stats.assigned(&in_flight);
+    stats.assigned(in_flight.upstream(), in_flight.reason);
     let counters = (
         ByteCounters::from_client(&in_flight, &stats),
         ByteCounters::to_client(&in_flight, &stats),

@@ -10,9 +10,12 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::access_record::{AccessLogHandle, AccessRecord, RequestFields, TerminatedBy};
+use super::access_record::{
+    AccessLogHandle, AccessRecord, RequestFields, RouteReason, TerminatedBy,
+};
 use super::generated_id::GeneratedId;
 use super::key::KeyRule;
+use super::upstream::Upstream;
 use super::worker::Worker;
 use crate::ring::Key;
 use crate::roster::ReplicaName;
@@ -192,6 +195,14 @@ impl AccessRecordBuilder {
     /// Records the replica of an attempt.
     pub(super) fn assigned(&self, replica: &ReplicaName) {
         *self.replica.borrow_mut() = Some(replica.clone());
+    }
+
+    /// Records the replica whose queue did not admit the connection, and the way to it.
+    pub(super) fn not_admitted(&mut self, upstream: &Upstream, reason: RouteReason) {
+        self.assigned(&upstream.name);
+        if let Some(record) = &mut self.record {
+            record.seat = Some((upstream.seat, reason));
+        }
     }
 
     /// Returns the record; `None` if nothing is to be logged.

@@ -92,12 +92,12 @@ impl RequestStats {
             .set(u32::try_from(after).unwrap_or(u32::MAX));
     }
 
-    /// Records the replica of the current attempt.
-    pub(super) fn assigned(&self, in_flight: &InFlight) {
-        self.seat
-            .set(Some((in_flight.upstream().seat, in_flight.reason)));
+    /// Records the replica of the current attempt, or the one whose queue did not admit the
+    /// request, and the way to it.
+    pub(super) fn assigned(&self, upstream: &Upstream, reason: RouteReason) {
+        self.seat.set(Some((upstream.seat, reason)));
         if let Some(record) = &self.record {
-            record.assigned(&in_flight.upstream().name);
+            record.assigned(&upstream.name);
         }
     }
 

@@ -33,12 +33,22 @@ pub(super) enum NoReplica {
     /// No seat came up in time.
     Down,
     /// The replica is at its limit, and so is its queue.
-    QueueFull(Rc<Upstream>),
+    QueueFull(Rc<Upstream>, RouteReason),
     /// The replica was at its limit for the whole queue timeout.
-    QueueTimeout(Rc<Upstream>),
+    QueueTimeout(Rc<Upstream>, RouteReason),
 }
 
 impl NoReplica {
+    /// Returns the replica whose queue was full or too slow, and the way to it.
+    pub(super) fn queue(&self) -> Option<(&Upstream, RouteReason)> {
+        match self {
+            Self::QueueFull(upstream, reason) | Self::QueueTimeout(upstream, reason) => {
+                Some((upstream, *reason))
+            }
+            Self::Empty | Self::Down => None,
+        }
+    }
+
     /// Returns the reply to a client whose request no replica serves.
     pub(super) fn error_reply(&self, worker: &Worker, attempted: &Attempted) -> ErrorReply {
         let limits = worker.settings.in_flight.as_ref();
@@ -49,13 +59,13 @@ impl NoReplica {
                 unreached.to_string()
             }
             (Self::Down, _) => "no replica is up".to_owned(),
-            (Self::QueueFull(upstream), _) => {
+            (Self::QueueFull(upstream, _), _) => {
                 format!(
                     "{} has as many requests as it may, and its queue is full",
                     upstream.name
                 )
             }
-            (Self::QueueTimeout(upstream), _) => {
+            (Self::QueueTimeout(upstream, _), _) => {
                 let limit = rule.map(|rule| rule.queue_timeout).unwrap_or_default();
                 format!(
                     "{} has had as many requests as it may for {limit:?}",
@@ -71,8 +81,8 @@ impl NoReplica {
 enum Blocked {
     /// An answer of this replica, at most until this time.
     Held(Rc<Upstream>, Instant),
-    /// A free place at this replica.
-    Queued(Rc<Upstream>),
+    /// A free place at this replica, and the way to it.
+    Queued(Rc<Upstream>, RouteReason),
     /// A seat that is up. `watched` is `true` if health may change by itself.
     Down { watched: bool },
 }
@@ -131,7 +141,7 @@ fn try_select(
             // A permit for another replica is given back.
             let own = admitted.take().filter(|permit| limit.has_issued(permit));
             match own.or_else(|| limit.try_admit()) {
-                None => return Ok(Err(Blocked::Queued(upstream))),
+                None => return Ok(Err(Blocked::Queued(upstream, reason))),
                 permit => permit,
             }
         }
@@ -171,7 +181,7 @@ async fn wait(
                 let _slot = worker.wait_for_seat();
                 hold(&upstream, due).await;
             }
-            Blocked::Queued(upstream) => waits.in_queue(upstream).await?,
+            Blocked::Queued(upstream, reason) => waits.in_queue(upstream, reason).await?,
             Blocked::Down { watched } => waits.for_seat(watched).await?,
         }
         let now = Instant::now();
@@ -216,7 +226,11 @@ impl Waits<'_> {
     }
 
     /// Waits in the queue of a replica until there is a place, or until another one should serve.
-    async fn in_queue(&mut self, upstream: Rc<Upstream>) -> Result<(), NoReplica> {
+    async fn in_queue(
+        &mut self,
+        upstream: Rc<Upstream>,
+        reason: RouteReason,
+    ) -> Result<(), NoReplica> {
         let limits = self.worker.settings.in_flight.as_ref();
         let (Some(limits), Some(limit)) = (limits, &upstream.limit) else {
             return Ok(());
@@ -228,8 +242,8 @@ impl Waits<'_> {
         match queued {
             Queued::Admitted(permit) => self.admitted = Some(permit),
             Queued::Moved => {}
-            Queued::Full => return Err(NoReplica::QueueFull(Rc::clone(&upstream))),
-            Queued::TimedOut => return Err(NoReplica::QueueTimeout(Rc::clone(&upstream))),
+            Queued::Full => return Err(NoReplica::QueueFull(Rc::clone(&upstream), reason)),
+            Queued::TimedOut => return Err(NoReplica::QueueTimeout(Rc::clone(&upstream), reason)),
         }
         Ok(())
     }
@@ -283,7 +297,7 @@ mod tests {
         let third = select(&worker, key, &mut other, Instant::now()).await;
         let begun = Instant::now();
         let retry = select(&worker, key, &mut own, begun).await;
-        assert!(matches!(retry, Err(NoReplica::QueueTimeout(_))));
+        assert!(matches!(retry, Err(NoReplica::QueueTimeout(..))));
         let waited = begun.elapsed().as_millis();
         assert!((400..410).contains(&waited), "{waited} ms");
         drop(third);

@@ -1,7 +1,8 @@
-//! Access log: the party that ended a request early; and tunnels, which are one line each.
+//! Access log: the party that ended a request early, the seat of a queue that did not end in time;
+//! and tunnels, which are one line each.
 
 use super::{ASK, Log, OK, expect};
-use crate::support::{Backend, Ringmaster};
+use crate::support::{Backend, End, Ringmaster, TEST_TIMEOUT, eventually};
 
 #[test]
 fn the_party_that_ended_a_request_is_logged() {
@@ -82,4 +83,36 @@ fn a_tunnel_is_one_line() {
             ("to_client", &got),
         ],
     );
+}
+
+#[test]
+fn a_request_that_no_queue_admits_has_its_seat() {
+    for (balance, status) in [("request", "503"), ("connection", "503"), ("source", "-")] {
+        let silent = Backend::scripted(|mut conversation| {
+            conversation.request()?;
+            conversation.wire.rest().map(drop)
+        });
+        let log = Log::new();
+        let mut args = vec!["--access-log", log.path(), "--balance", balance];
+        args.extend([
+            "--max-in-flight-per-replica",
+            "1",
+            "--queue-timeout",
+            "100ms",
+        ]);
+        let program = Ringmaster::before(silent.addr, &args);
+        let _first = program.client_after(ASK);
+        eventually(TEST_TIMEOUT, "one at the backend", || {
+            silent.requests().len() == 1
+        });
+        let mut second = program.client_after(ASK);
+        match status {
+            "503" => assert_eq!(second.reply().status(), 503, "{balance}"),
+            _ => assert_eq!(second.expect_closed(), End::Reset, "{balance}"),
+        }
+        let line = log.expect(1).remove(0);
+        let seat = [("seat", "1"), ("way", "home"), ("replica", "S1")];
+        expect(&line, &seat);
+        expect(&line, &[("status", status), ("ended", "us")]);
+    }
 }
