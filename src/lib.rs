@@ -84,7 +84,11 @@ pub fn run() -> ExitCode {
     };
     let config = match serve_args.check() {
         Ok(config) => config,
-        Err(sentence) => return usage_error(&settings.name_in(&sentence)),
+        Err(sentence) => {
+            let sentence = settings.name_in(&sentence);
+            supervisor::report_failure(&sentence);
+            return usage_error(&sentence);
+        }
     };
     let logging = logging::start(config.log_format, config.log_level);
     for sentence in config::warnings(&settings) {
@@ -94,7 +98,11 @@ pub fn run() -> ExitCode {
     install_panic_hook(alarm);
     let served = serve::serve(config, settings.clone(), alarms);
     drop(logging);
-    exit_code(served.map_err(|err| settings.name_in(&format!("{err:#}"))))
+    let served = served.map_err(|err| settings.name_in(&format!("{err:#}")));
+    if let Err(sentence) = &served {
+        supervisor::report_failure(sentence);
+    }
+    exit_code(served)
 }
 
 /// Sends a command to a running balancer; exit code 1 also when the balancer refuses the command.

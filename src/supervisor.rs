@@ -42,6 +42,7 @@ pub(crate) use reload_check::{Baseline, Sockets};
 use signals::SignalRequest;
 pub(crate) use signals::Signals;
 pub(crate) use stop_channels::{StopChannels, stop_channels};
+pub(crate) use successor_process::report_failure;
 
 /// Least time limit for the fleet to remove its replicas once no request is in flight.
 const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(15);

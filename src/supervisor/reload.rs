@@ -9,14 +9,12 @@ use std::io;
 use std::path::PathBuf;
 
 use rustix::process::{Pid, Signal};
-use tokio::io::AsyncReadExt as _;
-use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use super::reload_check::{Baseline, Kept, Sockets};
 use super::service_manager;
-use super::successor_process::{self, signal};
+use super::successor_process::{self, Successor, signal};
 use crate::control::{ReloadCall, ReloadReport, SettingChange, reload_queue};
 use crate::orders::OrderError;
 
@@ -46,8 +44,8 @@ enum Stage {
     Idle,
     /// The settings are read and judged; `true` to end if none has changed.
     Checking(JoinHandle<Result<Box<Baseline>, String>>, bool),
-    /// The successor starts. It holds the other end of the pipe until it ends.
-    Starting(pipe::Receiver, Pid),
+    /// The successor starts.
+    Starting(Successor),
 }
 
 /// Event of a reload.
@@ -57,8 +55,8 @@ pub(super) enum ReloadEvent {
     Called(ReloadCall),
     /// The settings were judged.
     Checked(Result<Result<Box<Baseline>, String>, JoinError>),
-    /// The successor has ended without having taken over.
-    SuccessorEnded,
+    /// The successor has ended without having taken over; why, if it could tell.
+    SuccessorEnded(Option<String>),
 }
 
 impl Reload {
@@ -114,11 +112,7 @@ impl Reload {
             match &mut self.stage {
                 Stage::Idle => std::future::pending().await,
                 Stage::Checking(check, _) => ReloadEvent::Checked(check.await),
-                Stage::Starting(successor, _) => {
-                    // It writes nothing, so this is the end.
-                    let _ = successor.read(&mut [0]).await;
-                    ReloadEvent::SuccessorEnded
-                }
+                Stage::Starting(successor) => ReloadEvent::SuccessorEnded(successor.end().await),
             }
         };
         tokio::select! {
@@ -139,10 +133,12 @@ impl Reload {
                     self.end(why);
                 }
             }
-            ReloadEvent::SuccessorEnded => {
-                let why = "reload failed: the successor has ended; this process serves on";
+            ReloadEvent::SuccessorEnded(why) => {
+                let unknown = "the successor has ended, and its log may tell why";
+                let why = why.as_deref().unwrap_or(unknown);
+                let why = format!("reload failed: {why}; this process serves on");
                 tracing::warn!("{why}");
-                self.end(OrderError::unavailable(format!("{why}; its log tells why")));
+                self.end(OrderError::unavailable(why));
             }
         }
     }
@@ -170,8 +166,8 @@ impl Reload {
     /// well: without this process it would serve by itself.
     pub(super) fn abandon(&mut self) {
         self.waiting = None;
-        if let Stage::Starting(_, successor) = self.stage {
-            signal(successor, Signal::TERM);
+        if let Stage::Starting(successor) = &self.stage {
+            successor.signal(Signal::TERM);
         }
     }
 
@@ -224,8 +220,7 @@ impl Reload {
         let control = self.sockets.at.control;
         let moved = (self.baseline.control != control).then_some(control);
         let started = successor_process::spawn(&self.program, moved).await;
-        let (successor, pid) = started.map_err(OrderError::unavailable)?;
-        self.stage = Stage::Starting(successor, pid);
+        self.stage = Stage::Starting(started.map_err(OrderError::unavailable)?);
         Ok(())
     }
 }

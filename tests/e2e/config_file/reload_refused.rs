@@ -9,7 +9,7 @@ use super::show::setting;
 use super::{File, Successor, users_of};
 use crate::support::{
     Client, Load, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange, exclusive_load,
-    fresh_path, program, run_to_end, under,
+    fresh_path, program, run_to_end, signal, under,
 };
 
 #[test]
@@ -234,13 +234,41 @@ fn one_reload_at_a_time_and_a_successor_that_ends_is_reported() {
     let second = Successor::after(&mut first, &answer);
     std::fs::remove_dir_all(&folder).expect("the folder");
     let answer = second.command("reload");
-    assert_eq!(
-        answer,
-        "ERR reload failed: the successor has ended; this process serves on; its log tells why\n\n"
-    );
+    let why = format!("ERR reload failed: --ready-file {}: ", ready.display());
+    assert!(answer.starts_with(&why), "{answer}");
+    assert!(answer.ends_with("; this process serves on\n\n"), "{answer}");
     assert!(second.command("rep").starts_with("N 1\nS1\n"));
     drop(second);
     std::fs::remove_file(&gate).expect("the gate");
+}
+
+#[test]
+fn a_successor_that_is_killed_is_reported_without_a_reason() {
+    let gate = fresh_path("killed-gate");
+    std::fs::write(&gate, "").expect("a file");
+    let wait = behind(&gate);
+    let program = Ringmaster::start(&["--replicas=1", "--replica-command", &wait]);
+    std::fs::remove_file(&gate).expect("the gate");
+    let mut waiting = Client::connect(program.control);
+    waiting.send("reload\n");
+    program.expect_log(" takes over");
+    let log = program.log();
+    let line = log.lines().find(|line| line.contains(" takes over"));
+    let pid = line.and_then(|line| {
+        line.split("process ")
+            .nth(1)?
+            .split(' ')
+            .next()?
+            .parse()
+            .ok()
+    });
+    signal(pid.expect("a process ID"), Signal::KILL);
+    assert_eq!(
+        String::from_utf8(waiting.rest()).expect("text"),
+        "ERR reload failed: the successor has ended, and its log may tell why; this process serves \
+         on\n\n"
+    );
+    assert!(program.command("rep").starts_with("N 1\nS1\n"));
 }
 
 #[test]
