@@ -18,6 +18,9 @@ impl NetworkRules {
     /// Returns `true` if a client with this address is served.
     #[must_use]
     pub fn serves(&self, addr: IpAddr) -> bool {
+        if self.allowed.is_empty() && self.denied.is_empty() {
+            return true;
+        }
         let addr = addr.to_canonical();
         let allowed = longest_prefix(&self.allowed, addr);
         let denied = longest_prefix(&self.denied, addr);

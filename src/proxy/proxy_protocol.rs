@@ -21,6 +21,9 @@ use crate::wire::proxy_header::{self, ProxyHeader};
 /// Returns `true` if `peer` is one of the proxies, whose connections begin with a header.
 pub(super) fn is_proxy(worker: &Worker, peer: PeerAddr) -> bool {
     let proxies = &worker.settings.accept_proxy;
+    if proxies.is_empty() {
+        return false;
+    }
     let mut proxies = proxies.iter();
     match peer.ip() {
         Some(addr) => proxies

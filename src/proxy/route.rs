@@ -48,9 +48,10 @@ pub(super) fn choose(
         let upstream = &view.upstreams[at];
         upstream.accepts_requests() && !attempted.contains(upstream.id)
     };
-    let up = |at: usize| untried(at) && !view.upstreams[at].errors.is_avoided(now);
+    let is_avoided = |at: usize| view.upstreams[at].errors.is_avoided(now);
+    let up = |at: usize| untried(at) && !is_avoided(at);
     let home = view.roster.position(owner).filter(|at| untried(*at));
-    let first = home.filter(|at| up(*at));
+    let first = home.filter(|at| !is_avoided(*at));
     let first = first.or_else(|| view.first_up(key, up));
     // An ejected replica is better than none.
     let Some(first) = first.or_else(|| view.first_up(key, untried)) else {

@@ -59,7 +59,11 @@ impl Listener {
     /// The error of accept(2).
     pub async fn accept(&self) -> io::Result<(TcpStream, PeerAddr)> {
         match (&self.tcp, &self.unix) {
-            (Some(tcp), None) => accept_tcp(tcp).await,
+            // The usual case has no future of ours around the wait.
+            (Some(tcp), None) => {
+                let accept = || try_accept_tcp(tcp);
+                tcp.async_io(Interest::READABLE, accept).await
+            }
             (Some(tcp), Some(unix)) => tokio::select! {
                 accepted = accept_tcp(tcp) => accepted,
                 accepted = accept_unix(unix) => accepted,
