@@ -17,9 +17,10 @@ use crate::config::ControlAddrs;
 /// Largest number of balancers that are asked.
 const MAX_NODES: usize = 64;
 
-/// Answer of a balancer: its lines, and `true` unless a command was refused. Or the sentence of a
-/// failure.
-type NodeAnswer = Result<(Vec<String>, bool), String>;
+/// Answer of a balancer: its lines, and `true` unless a command was refused.
+type Answer = (Vec<String>, bool);
+/// Answer of a balancer, or the sentence of a failure.
+type NodeAnswer = Result<Answer, String>;
 
 /// Sends `line` to every address of the control port's host, and prints each distinct answer with
 /// the balancers that gave it. Returns `true` if all of them gave the same one, without a refusal.
@@ -83,7 +84,7 @@ fn collect(
     answers: &mut AnswerReader<impl BufRead>,
     token_refused: Option<String>,
     count: usize,
-) -> io::Result<(Vec<String>, bool)> {
+) -> io::Result<Answer> {
     let (mut lines, mut succeeded, mut ended) = (Vec::new(), true, 0);
     while let Some(part) = answers.next()? {
         match part {
@@ -111,7 +112,7 @@ fn print<O: Write, E: Write>(
     out: &mut ColoredStream<O>,
     errors: &mut ColoredStream<E>,
 ) -> io::Result<bool> {
-    let mut groups: Vec<(&(Vec<String>, bool), Vec<String>)> = Vec::new();
+    let mut groups: Vec<(&Answer, Vec<String>)> = Vec::new();
     let mut all_answered = true;
     for (node, answer) in answers {
         match answer {

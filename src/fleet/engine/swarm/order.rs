@@ -55,7 +55,7 @@ pub(super) async fn carry_out(
 
 /// The failure of an attempt.
 enum AttemptError {
-    /// Another attempt may succeed; the refusal is for the last one. Nothing has changed unless a
+    /// A further attempt may succeed; the refusal is for the last one. Nothing has changed unless a
     /// write is unclear.
     Again(OrderError),
     /// The order is refused.
