@@ -16,7 +16,7 @@ pub struct CtlArgs {
     #[arg(long, env = "RINGMASTER_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     pub json: bool,
     /// Ask every balancer that the host of --control names in DNS, and say which ones differ
-    #[arg(long)]
+    #[arg(long, env = "RINGMASTER_ALL_NODES", value_parser = clap::builder::BoolishValueParser::new())]
     pub all_nodes: bool,
     #[command(flatten)]
     token: TokenArgs,
