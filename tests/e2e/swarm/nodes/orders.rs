@@ -1,7 +1,5 @@
 //! Orders at balancers on different nodes, and the eviction of a frozen replica.
 
-use std::thread;
-
 use serde_json::Value;
 
 use crate::support::{Nodes, Signal, signal};
@@ -52,8 +50,8 @@ fn orders_at_all_balancers_add_up() {
 }
 
 #[test]
-fn many_increments_at_once_are_all_made() {
-    let Some(nodes) = Nodes::ready("many_increments_at_once_are_all_made") else {
+fn of_many_increments_none_is_lost_or_made_twice() {
+    let Some(nodes) = Nodes::ready("of_many_increments_none_is_lost_or_made_twice") else {
         return;
     };
     const EACH: usize = 4;
@@ -62,17 +60,24 @@ fn many_increments_at_once_are_all_made() {
         .iter()
         .flat_map(|node| (0..EACH).map(|_| nodes.send(*node, "add 1")));
     let sent: Vec<_> = sent.collect();
-    let answers: Vec<_> = sent.into_iter().map(thread::JoinHandle::join).collect();
-    let made = answers.iter().filter(|answer| {
-        let answer = answer.as_ref().expect("an answer");
-        answer.as_ref().is_ok_and(|it| it.starts_with("N "))
-    });
-    // On a busy machine a replica may not answer in time; its slot is there all the same.
-    let all_answers = format!("{answers:?}");
-    let made = made.count() + all_answers.matches("has not answered within").count();
-    assert_eq!(made, 3 * EACH, "{all_answers}");
-    assert_eq!(wanted(&nodes), (3 + 3 * EACH).to_string());
-    order(&nodes, 1, "scale 3");
+    let answers = sent
+        .into_iter()
+        .map(|answer| answer.join().expect("an answer"));
+    let answers: Vec<String> = answers.map(|answer| answer.expect("a line")).collect();
+    // On a busy machine a replica may not answer in time, or the swarm itself.
+    let count = |texts: &[&str]| {
+        let is_one = |answer: &&String| texts.iter().any(|text| answer.contains(text));
+        answers.iter().filter(is_one).count()
+    };
+    let made = count(&["N ", "the swarm goes on"]);
+    let unclear = count(&["may have been carried out"]);
+    let grown = wanted(&nodes).parse::<usize>().expect("a number") - 3;
+    let possible = made..=made + unclear;
+    assert!(
+        made > 0 && possible.contains(&grown),
+        "{grown} of {answers:?}"
+    );
+    nodes.docker(1, &["service", "scale", "--detach", "app_web=3"]);
     nodes.expect_one_ring(all, 3);
     nodes.expect_containers(all, 3);
 }
