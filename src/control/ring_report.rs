@@ -223,9 +223,7 @@ fn seats_after_add(
     }
     let (n, wanted) = (change.n, seats.len());
     if wanted.saturating_add(n) > max {
-        return Err(format!(
-            "cannot add {n} to {wanted} replicas: at most {max} are allowed (--max-replicas)"
-        ));
+        return Err(OrderError::too_many(n, wanted, max).sentence);
     }
     let free = (1..).map(Seat).filter(|seat| !seats.contains(seat));
     let new: Vec<Seat> = free.take(n).collect();
@@ -252,9 +250,7 @@ fn seats_after_rm(
     }
     let (n, wanted) = (change.n, seats.len());
     if n > wanted {
-        return Err(format!(
-            "cannot remove {n} replicas: there are only {wanted}"
-        ));
+        return Err(OrderError::too_few(n, wanted).sentence);
     }
     let unnamed = n.saturating_sub(wanted - rest.len());
     let highest = (0..unnamed).filter_map(|_| rest.pop_last());

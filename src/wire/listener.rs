@@ -59,11 +59,7 @@ impl Listener {
     /// The error of accept(2).
     pub async fn accept(&self) -> io::Result<(TcpStream, PeerAddr)> {
         match (&self.tcp, &self.unix) {
-            // The usual case has no future of ours around the wait.
-            (Some(tcp), None) => {
-                let accept = || try_accept_tcp(tcp);
-                tcp.async_io(Interest::READABLE, accept).await
-            }
+            (Some(tcp), None) => accept_tcp(tcp).await,
             (Some(tcp), Some(unix)) => tokio::select! {
                 accepted = accept_tcp(tcp) => accepted,
                 accepted = accept_unix(unix) => accepted,
@@ -91,9 +87,12 @@ impl Listener {
     }
 }
 
-async fn accept_tcp(socket: &tokio::net::TcpStream) -> io::Result<(TcpStream, PeerAddr)> {
-    let accept = || try_accept_tcp(socket);
-    socket.async_io(Interest::READABLE, accept).await
+/// Waits for the next connection. There is no future of ours around the wait, which would cost each
+/// connection.
+fn accept_tcp(
+    socket: &tokio::net::TcpStream,
+) -> impl Future<Output = io::Result<(TcpStream, PeerAddr)>> {
+    socket.async_io(Interest::READABLE, || try_accept_tcp(socket))
 }
 
 async fn accept_unix(socket: &tokio::net::TcpStream) -> io::Result<(TcpStream, PeerAddr)> {

@@ -27,7 +27,7 @@ pub(super) use process::Process;
 pub use process::ProcessSettings;
 pub(super) use service::{
     ChangeId, ChangedService, ServiceChange, ServiceSnapshot, Task, TaskContainer, TaskId,
-    TaskStage, UpdateStage,
+    TaskStage,
 };
 pub use swarm::SwarmSettings;
 pub(super) use swarm::{Swarm, SwarmNode};

@@ -58,7 +58,7 @@ pub(in crate::fleet) struct Task {
     pub(in crate::fleet) addr: Option<ReplicaAddr>,
     /// Time of its creation: a newer task of a slot is to replace an older one.
     pub(in crate::fleet) created: SystemTime,
-    /// Number of the forced update that made it; see [`ServiceSnapshot::generation`].
+    /// Number of forced updates of the service before it was made.
     pub(in crate::fleet) generation: u64,
     /// Its container, if that is on our own node.
     pub(in crate::fleet) container: Option<TaskContainer>,
@@ -77,18 +77,6 @@ pub(in crate::fleet) struct ServiceSettings {
     pub(in crate::fleet) drained: BTreeSet<TaskId>,
 }
 
-/// Stage of the orchestrator's rolling update.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::fleet) enum UpdateStage {
-    /// None was begun since the service last changed, or it is complete.
-    #[default]
-    Idle,
-    /// Tasks are being replaced.
-    UnderWay,
-    /// Stopped or turned back, for this reason.
-    Stopped(String),
-}
-
 /// A service and its tasks at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::fleet) struct ServiceSnapshot {
@@ -98,10 +86,9 @@ pub(in crate::fleet) struct ServiceSnapshot {
     pub(in crate::fleet) version: u64,
     /// Number of tasks that the service wants.
     pub(in crate::fleet) wanted: usize,
-    /// Number of its forced updates.
-    pub(in crate::fleet) generation: u64,
-    /// Stage of its rolling update.
-    pub(in crate::fleet) update: UpdateStage,
+    /// Reason for which the orchestrator has stopped its rolling update, or turned it back; `None`
+    /// also without an update.
+    pub(in crate::fleet) stopped_update: Option<String>,
     /// Time between two steps of a rolling update.
     pub(in crate::fleet) update_delay: Duration,
     /// Settings that stand in the service.

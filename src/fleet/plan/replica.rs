@@ -62,8 +62,8 @@ pub(super) enum Phase {
     Suspect,
     /// Down and still probed: it may answer again.
     Unresponsive,
-    /// Probed at a further address of a fixed backend, or as a task of a slot. The seat
-    /// is taken with the first answer.
+    /// Probed at a further address of a fixed backend, or as a task of a slot. The seat is taken
+    /// with the first answer.
     Candidate { since: Instant },
     /// Off the ring, and finishing the requests that it has begun.
     Draining { until: Instant },

@@ -2,9 +2,9 @@
 //! is a seat.
 //!
 //! Several balancers follow one service, so the ring depends on nothing but the service. A seat is
-//! on the ring as soon as its slot is seen, before any task of it answers. Nothing is
-//! started here. A task that runs is probed, and takes its seat with its first answer. It gets no
-//! new requests once it is to end or another task has the seat.
+//! on the ring as soon as its slot is seen, before any task of it answers. Nothing is started here.
+//! A task that runs is probed, and takes its seat with its first answer. It gets no new requests
+//! once it is to end or another task has the seat.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Change of a service that carries out an order, or the refusal of the order.
+//! Change of a service, or the end of a task, that carries out an order; or its refusal.
 
 use super::state::PlanState;
 use super::{add, ring_settings};
@@ -9,17 +9,26 @@ use crate::orders::{
 use crate::ring::Seat;
 use crate::roster::ReplicaName;
 
-/// Returns the change that carries out an order.
+/// Means by which an order is carried out.
+#[derive(Debug)]
+pub(super) enum OrderWork {
+    /// A change of the service.
+    Change(ServiceChange),
+    /// The end of a task.
+    KillTask(TaskContainer),
+}
+
+/// Returns the means by which an order is carried out.
 ///
 /// # Errors
 /// The service cannot be changed so.
-pub(super) fn change_for(
+pub(super) fn work_for(
     state: &PlanState,
     service: &ServiceSnapshot,
     order: Order,
-) -> Result<ServiceChange, OrderError> {
+) -> Result<OrderWork, OrderError> {
     let max = state.policy.max_replicas;
-    Ok(match order {
+    Ok(OrderWork::Change(match order {
         Order::Add(ChangeRequest { n, names }) => {
             add::next_seats(state, n)?;
             check_names(service, n, &names)?;
@@ -58,24 +67,23 @@ pub(super) fn change_for(
                 "the swarm keeps no former version: replace all IMAGE, with the image of before",
             ));
         }
-        // The first was carried out already.
-        Order::Kill(_) | Order::AddBackend(_) | Order::SetBackend(_) => {
-            return Err(OrderError::no_backends());
+        Order::Kill(name) => {
+            return container_of(state, service, &name).map(OrderWork::KillTask);
         }
-    })
+        Order::AddBackend(_) | Order::SetBackend(_) => return Err(OrderError::no_backends()),
+    }))
 }
 
 /// Returns the container of the task of this replica.
 ///
 /// # Errors
 /// The name is unknown, or its task is not on our own node.
-pub(super) fn container_of(
+fn container_of(
     state: &PlanState,
+    service: &ServiceSnapshot,
     name: &ReplicaName,
 ) -> Result<TaskContainer, OrderError> {
-    let task = task_of(state, name)?;
-    let latest = state.service.latest.as_ref();
-    let task = latest.and_then(|service| service.tasks.get(&task));
+    let task = service.tasks.get(&task_of(state, name)?);
     let container = task.and_then(|task| task.container.clone());
     container.ok_or_else(|| {
         OrderError::invalid(format!(

@@ -1,4 +1,5 @@
-//! Orders about a service: each is one change of it, which all of its balancers follow.
+//! Orders about a service: each is one change of it, which all of its balancers follow, except for
+//! `kill`.
 //!
 //! An order is checked against the latest snapshot, and again by the engine against the newest
 //! state of the service. It is complete when this balancer has seen its effect. Nothing is undone:
@@ -8,34 +9,35 @@
 use std::time::Instant;
 
 use super::followed_service::{ServiceOrder, Stage};
+use super::service_change::OrderWork;
 use super::state::PlanState;
 use super::types::{Action, OrderId};
 use super::{service_change, service_effect};
-use crate::fleet::engine::{ChangedService, ServiceChange, ServiceSnapshot, UpdateStage};
+use crate::fleet::engine::{ChangedService, ServiceChange, ServiceSnapshot};
 use crate::orders::{MAX_QUEUED_ORDERS, Order, OrderError, ReplacementInfo};
 
 /// Has the engine change the service for an order, or refuses it.
 pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
-    if let Order::Kill(name) = order {
-        return match service_change::container_of(state, &name) {
-            Ok(container) => {
-                state.effects.push(Action::KillTask(container));
-                state.answer_with_list(order_id);
-            }
-            Err(refusal) => state.effects.answer(order_id, Err(refusal)),
-        };
-    }
-    let change = match state.service.latest.clone() {
+    let work = match state.service.latest.clone() {
         _ if state.orders.is_closed() => Err(OrderError::stopping()),
         None => Err(OrderError::unavailable(
             "the slots of the service are not known yet; try again in a moment",
         )),
-        Some(_) if state.service.orders.len() >= MAX_QUEUED_ORDERS => Err(OrderError::queue_full()),
-        Some(service) => service_change::change_for(state, &service, order),
+        Some(service) => service_change::work_for(state, &service, order),
     };
-    match change {
+    let is_full = state.service.orders.len() >= MAX_QUEUED_ORDERS;
+    match work {
         Err(refusal) => state.effects.answer(order_id, Err(refusal)),
-        Ok(change) => {
+        Ok(OrderWork::KillTask(container)) => {
+            state.effects.push(Action::KillTask(container));
+            state.answer_with_list(order_id);
+        }
+        Ok(OrderWork::Change(_)) if is_full => {
+            state
+                .effects
+                .answer(order_id, Err(OrderError::queue_full()));
+        }
+        Ok(OrderWork::Change(change)) => {
             let change_service = Action::ChangeService(order_id, change.clone());
             state.effects.push(change_service);
             state.service.orders.push(ServiceOrder {
@@ -150,7 +152,7 @@ fn progress(
                 service_effect::missing_of_scale(state, service, &order.before, None)
             }
             ServiceChange::Replace(_) => {
-                if let UpdateStage::Stopped(reason) = &service.update {
+                if let Some(reason) = &service.stopped_update {
                     let sentence = format!("the swarm has stopped the update: {reason}");
                     return Some(Err(OrderError::unavailable(sentence)));
                 }

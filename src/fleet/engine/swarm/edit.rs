@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::labels;
-use super::snapshot::{generation, replicas};
+use super::snapshot::{generation, is_resumable, replicas};
 use crate::fleet::engine::service::{ServiceChange, TaskId};
 use crate::orders::OrderError;
 
@@ -23,9 +23,24 @@ pub(super) fn apply(
 ) -> Result<bool, OrderError> {
     let before = spec.clone();
     match change {
-        ServiceChange::Add { .. } | ServiceChange::Remove(_) | ServiceChange::Scale(_) => {
-            let n = number_after(replicas(&json!({"Spec": spec})), change)?;
-            spec["Mode"]["Replicated"]["Replicas"] = json!(n);
+        ServiceChange::Add { n, max, from } => {
+            let now = wanted_number(spec)?;
+            if from.is_some_and(|from| from != now) {
+                return Err(OrderError::changed_by_others());
+            }
+            if now.saturating_add(*n) > *max {
+                return Err(OrderError::too_many(*n, now, *max));
+            }
+            set_number(spec, now + n);
+        }
+        ServiceChange::Remove(n) => {
+            let now = wanted_number(spec)?;
+            let rest = now.checked_sub(*n);
+            set_number(spec, rest.ok_or_else(|| OrderError::too_few(*n, now))?);
+        }
+        ServiceChange::Scale(n) => {
+            wanted_number(spec)?;
+            set_number(spec, *n);
         }
         ServiceChange::Ring(ring) => set_label(spec, labels::RING, ring.to_string()),
         ServiceChange::Bound(bound) => set_label(spec, labels::BOUND, bound.to_string()),
@@ -59,13 +74,9 @@ pub(super) fn apply(
 /// # Errors
 /// The refusal of the order.
 pub(super) fn check_update(service: &Value, change: &ServiceChange) -> Result<(), OrderError> {
-    let state = service["UpdateStatus"]["State"]
-        .as_str()
-        .unwrap_or_default();
-    let is_stopped = matches!(state, "paused" | "rollback_started" | "rollback_paused");
     match change {
         ServiceChange::Replace(_) => Ok(()),
-        _ if is_stopped => Err(OrderError::unavailable(
+        _ if is_resumable(service) => Err(OrderError::unavailable(
             "the swarm has stopped an update of the service, which any other order would resume: \
              replace all IMAGE first",
         )),
@@ -97,27 +108,16 @@ fn set_label(spec: &mut Value, name: &str, value: String) {
     };
 }
 
-/// Returns the number of wanted tasks after a change.
+/// Returns the number of wanted tasks.
 ///
 /// # Errors
-/// The refusal of the order.
-fn number_after(now: Option<usize>, change: &ServiceChange) -> Result<usize, OrderError> {
-    let now = now.ok_or_else(|| OrderError::unavailable("the service is not replicated"))?;
-    match *change {
-        ServiceChange::Add { from, .. } if from.is_some_and(|from| from != now) => {
-            Err(OrderError::changed_by_others())
-        }
-        ServiceChange::Add { n, max, .. } if now.saturating_add(n) > max => {
-            Err(OrderError::too_many(n, now, max))
-        }
-        ServiceChange::Add { n, .. } => Ok(now + n),
-        ServiceChange::Remove(n) => {
-            let rest = now.checked_sub(n);
-            rest.ok_or_else(|| OrderError::too_few(n, now))
-        }
-        ServiceChange::Scale(n) => Ok(n),
-        _ => Ok(now),
-    }
+/// The service is not replicated any more.
+fn wanted_number(spec: &Value) -> Result<usize, OrderError> {
+    replicas(spec).ok_or_else(|| OrderError::unavailable("the service is not replicated"))
+}
+
+fn set_number(spec: &mut Value, n: usize) {
+    spec["Mode"]["Replicated"]["Replicas"] = json!(n);
 }
 
 #[cfg(test)]
@@ -140,7 +140,7 @@ mod tests {
         let add = |n, max, from| ServiceChange::Add { n, max, from };
         let number = |change| {
             let (changed, spec) = after(spec(3), &change)?;
-            Ok::<_, String>((changed, replicas(&json!({"Spec": spec}))))
+            Ok::<_, String>((changed, replicas(&spec)))
         };
         assert_eq!(number(add(2, 5, None)), Ok((true, Some(5))));
         assert_eq!(number(add(2, 5, Some(3))), Ok((true, Some(5))));

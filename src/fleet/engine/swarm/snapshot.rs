@@ -10,9 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use super::labels;
 use crate::fleet::engine::service::{
-    ServiceSnapshot, Task, TaskContainer, TaskId, TaskStage, UpdateStage,
+    ServiceSettings, ServiceSnapshot, Task, TaskContainer, TaskId, TaskStage,
 };
 use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
@@ -33,11 +32,12 @@ pub(super) struct Place {
     pub(super) port: u16,
 }
 
-/// Returns the snapshot of a service with these wanted tasks. Elements that are no tasks of a slot
-/// are left out.
+/// Returns the snapshot of a service with these settings and these wanted tasks. Elements that are
+/// no tasks of a slot are left out.
 pub(super) fn snapshot(
     name: Arc<str>,
     service: &Value,
+    settings: ServiceSettings,
     listed: &Value,
     place: &Place,
 ) -> ServiceSnapshot {
@@ -62,11 +62,10 @@ pub(super) fn snapshot(
     ServiceSnapshot {
         service: name,
         version: version(service),
-        wanted: replicas(service).unwrap_or_default(),
-        generation: generation(&service["Spec"]["TaskTemplate"]),
-        update: update(&service["UpdateStatus"]),
+        wanted: replicas(&service["Spec"]).unwrap_or_default(),
+        stopped_update: stopped_update(service),
         update_delay: Duration::from_nanos(delay.as_u64().unwrap_or_default()),
-        settings: labels::settings(service).0,
+        settings,
         seats,
         tasks,
     }
@@ -77,9 +76,9 @@ pub(super) fn version(service: &Value) -> u64 {
     service["Version"]["Index"].as_u64().unwrap_or_default()
 }
 
-/// Returns the number of tasks that a service wants; `None` if it is not replicated.
-pub(super) fn replicas(service: &Value) -> Option<usize> {
-    let replicas = &service["Spec"]["Mode"]["Replicated"]["Replicas"];
+/// Returns the number of tasks in the specification of a service; `None` if that is not replicated.
+pub(super) fn replicas(spec: &Value) -> Option<usize> {
+    let replicas = &spec["Mode"]["Replicated"]["Replicas"];
     usize::try_from(replicas.as_u64()?).ok()
 }
 
@@ -88,14 +87,21 @@ pub(super) fn generation(template: &Value) -> u64 {
     template["ForceUpdate"].as_u64().unwrap_or_default()
 }
 
-fn update(status: &Value) -> UpdateStage {
-    match status["State"].as_str().unwrap_or_default() {
-        "updating" => UpdateStage::UnderWay,
-        "paused" | "rollback_started" | "rollback_paused" | "rollback_completed" => {
-            UpdateStage::Stopped(status["Message"].as_str().unwrap_or_default().to_owned())
-        }
-        _ => UpdateStage::Idle,
-    }
+/// Returns `true` if an update of a service stands, or is being turned back, so that any write of
+/// the service resumes it.
+pub(super) fn is_resumable(service: &Value) -> bool {
+    let state = service["UpdateStatus"]["State"].as_str();
+    matches!(
+        state,
+        Some("paused" | "rollback_started" | "rollback_paused")
+    )
+}
+
+/// Returns the reason for which an update of a service was stopped or turned back.
+fn stopped_update(service: &Value) -> Option<String> {
+    let status = &service["UpdateStatus"];
+    let is_stopped = is_resumable(service) || status["State"] == "rollback_completed";
+    is_stopped.then(|| status["Message"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Reads a task; `None` if it has no slot.
@@ -199,7 +205,13 @@ mod tests {
             raw("g", u64::MAX, "running", "running"),
             {"ID": 5}, null,
         ]);
-        let found = snapshot("web".into(), &Value::Null, &listed, &place());
+        let found = snapshot(
+            "web".into(),
+            &Value::Null,
+            ServiceSettings::default(),
+            &listed,
+            &place(),
+        );
         let seats: Vec<u32> = found.seats.keys().map(|seat| seat.0).collect();
         assert_eq!(
             seats,
@@ -217,7 +229,13 @@ mod tests {
                 "e 9 Leaving",
             ]
         );
-        let none = snapshot("web".into(), &Value::Null, &Value::Null, &place());
+        let none = snapshot(
+            "web".into(),
+            &Value::Null,
+            ServiceSettings::default(),
+            &Value::Null,
+            &place(),
+        );
         assert!(none.seats.is_empty() && none.tasks.is_empty());
     }
 

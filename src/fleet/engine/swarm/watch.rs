@@ -97,7 +97,7 @@ impl Follower {
             return Err(PollError::Stale);
         }
         self.version = version;
-        let problems = labels::settings(&service).1;
+        let (settings, problems) = labels::settings(&service);
         if problems != self.problems {
             problems
                 .iter()
@@ -105,8 +105,14 @@ impl Follower {
             self.problems = problems;
         }
         let listed = api.get(&wanted_tasks(&target.service)).await?;
-        let mut found = snapshot(target.name.clone(), &service, &listed, &target.place);
-        let replicas = replicas(&service);
+        let mut found = snapshot(
+            target.name.clone(),
+            &service,
+            settings,
+            &listed,
+            &target.place,
+        );
+        let replicas = replicas(&service["Spec"]);
         if found.seats.is_empty() && replicas != Some(0) {
             return Err(PollError::NoTask(replicas.unwrap_or_default()));
         }

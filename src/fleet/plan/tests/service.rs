@@ -7,7 +7,6 @@ use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{
     EngineEvent, Management, ServiceSnapshot, StopMode, Task, TaskContainer, TaskId, TaskStage,
-    UpdateStage,
 };
 use crate::fleet::events::EventKind;
 use crate::ring::Spec;
@@ -49,8 +48,7 @@ pub(super) fn snapshot(seen: &[Seen]) -> ServiceSnapshot {
         service: "app_web".into(),
         version: 1,
         wanted: seats.len(),
-        generation: 0,
-        update: UpdateStage::Idle,
+        stopped_update: None,
         update_delay: Duration::ZERO,
         settings: Default::default(),
         seats,
