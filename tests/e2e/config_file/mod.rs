@@ -4,6 +4,7 @@
 mod check;
 mod precedence;
 mod reload;
+mod reload_failed;
 mod reload_interrupted;
 mod reload_refused;
 mod show;

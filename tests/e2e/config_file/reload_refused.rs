@@ -1,15 +1,12 @@
-//! Reloads that change nothing: a file with an error, settings that a takeover keeps, a successor
-//! that ends.
+//! Reloads that change nothing: a file with an error, settings that a takeover keeps.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::Stdio;
 
-use super::show::setting;
-use super::{File, Successor, users_of};
+use super::{File, Successor};
 use crate::support::{
-    Client, Load, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange, exclusive_load,
-    fresh_path, program, run_to_end, signal, under,
+    Load, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange, exclusive_load, fresh_path,
+    program, run_to_end,
 };
 
 #[test]
@@ -199,124 +196,4 @@ fn fresh_port() -> SocketAddr {
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let free = TcpListener::bind((Ipv4Addr::new(127, 98, high, low), 0));
     free.and_then(|free| free.local_addr()).expect("a port")
-}
-
-/// A command of the bundled replica that waits until the file `gate` is there.
-fn behind(gate: &Path) -> String {
-    let replica = Path::new(program().get_program()).with_file_name("replica");
-    format!(
-        "sh -c 'while ! test -e {}; do sleep 0.02; done; exec {}'",
-        gate.display(),
-        replica.display()
-    )
-}
-
-#[test]
-fn one_reload_at_a_time_and_a_successor_that_ends_is_reported() {
-    let gate = fresh_path("gate");
-    std::fs::write(&gate, "").expect("a file");
-    let wait = behind(&gate);
-    let folder = fresh_path("ready-folder");
-    std::fs::create_dir(&folder).expect("a folder");
-    let ready = folder.join("ready");
-    let flags = ["--replicas=1", "--replica-command", &wait, "--ready-file"];
-    let mut first = Ringmaster::start(&[&flags[..], &[ready.to_str().expect("UTF-8")]].concat());
-    std::fs::remove_file(&gate).expect("the gate");
-    let mut waiting = Client::connect(first.control);
-    waiting.send("reload\n");
-    first.expect_log("takes over");
-    assert_eq!(
-        first.command("reload"),
-        "ERR a reload is under way already\n\n"
-    );
-    std::fs::write(&gate, "").expect("the gate");
-    let answer = String::from_utf8(waiting.rest()).expect("text");
-    let second = Successor::after(&mut first, &answer);
-    std::fs::remove_dir_all(&folder).expect("the folder");
-    let answer = second.command("reload");
-    let why = format!("ERR reload failed: --ready-file {}: ", ready.display());
-    assert!(answer.starts_with(&why), "{answer}");
-    assert!(answer.ends_with("; this process serves on\n\n"), "{answer}");
-    assert!(second.command("rep").starts_with("N 1\nS1\n"));
-    drop(second);
-    std::fs::remove_file(&gate).expect("the gate");
-}
-
-#[test]
-fn a_successor_that_is_killed_is_reported_without_a_reason() {
-    let gate = fresh_path("killed-gate");
-    std::fs::write(&gate, "").expect("a file");
-    let wait = behind(&gate);
-    let program = Ringmaster::start(&["--replicas=1", "--replica-command", &wait]);
-    std::fs::remove_file(&gate).expect("the gate");
-    let mut waiting = Client::connect(program.control);
-    waiting.send("reload\n");
-    program.expect_log(" takes over");
-    let log = program.log();
-    let line = log.lines().find(|line| line.contains(" takes over"));
-    let pid = line.and_then(|line| {
-        line.split("process ")
-            .nth(1)?
-            .split(' ')
-            .next()?
-            .parse()
-            .ok()
-    });
-    signal(pid.expect("a process ID"), Signal::KILL);
-    assert_eq!(
-        String::from_utf8(waiting.rest()).expect("text"),
-        "ERR reload failed: the successor has ended, and its log may tell why; this process serves \
-         on\n\n"
-    );
-    assert!(program.command("rep").starts_with("N 1\nS1\n"));
-}
-
-#[test]
-fn the_first_process_of_a_container_cannot_reload() {
-    let unshare = ["unshare", "--pid", "--fork", "--kill-child"];
-    let tried = Command::new(unshare[0])
-        .args(&unshare[1..])
-        .arg("true")
-        .output();
-    if !tried.is_ok_and(|tried| tried.status.success()) {
-        eprintln!("SKIPPED, because there is no namespace of processes for this user");
-        return;
-    }
-    let file = File::new("replicas = 1\n");
-    let program = Ringmaster::launch(under(&unshare), &["--config", file.path()]).ready();
-    let answer = program.command("reload");
-    assert_eq!(
-        answer,
-        "ERR this is the first process of its container, which would end with it; start the \
-         container again\n\n"
-    );
-    file.write("replicas = \"one\"\n");
-    let answer = program.command("reload");
-    assert!(
-        answer.starts_with("ERR invalid value 'one' for 'replicas in "),
-        "{answer}"
-    );
-    assert_eq!(program.rep(), ["S1"]);
-    program.kill();
-}
-
-#[test]
-fn a_process_that_stops_refuses_the_reload_that_waits() {
-    let gate = fresh_path("gate");
-    std::fs::write(&gate, "").expect("a file");
-    let wait = behind(&gate);
-    let first = Ringmaster::start(&["--replicas=1", "--replica-command", &wait]);
-    std::fs::remove_file(&gate).expect("the gate");
-    let mut waiting = Client::connect(first.control);
-    waiting.send("reload\n");
-    first.expect_log("takes over");
-    assert_eq!(setting(&first, "replicas")["value"], "1");
-    let control = first.control;
-    assert!(first.stop().success());
-    assert_eq!(waiting.rest(), b"ERR ringmaster is stopping\n\n");
-    // The successor stops as well, although it would be alone now.
-    eventually(TEST_TIMEOUT, "the end of the successor", || {
-        users_of(&format!("--control={control}")).next().is_none()
-            && TcpStream::connect(control).is_err()
-    });
 }

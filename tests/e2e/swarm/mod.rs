@@ -4,5 +4,6 @@
 mod failing;
 mod following;
 mod nodes;
+mod order_faults;
 mod orders;
 mod starting;

@@ -6,14 +6,10 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::following::expect_list;
-use crate::support::{FakeDocker, FaultMode, Load, Ringmaster, TEST_TIMEOUT, eventually, exchange};
-
-const UPDATE: &str = "POST /services/s1/update";
-const UNCLEAR: &str = "the swarm gave no clear answer, so the order may have been carried out";
-const SERVICE: &str = "GET /services/s1";
+use crate::support::{FakeDocker, Load, Ringmaster, TEST_TIMEOUT, eventually, exchange};
 
 /// Returns the number of tasks that the service wants.
-fn wanted(engine: &FakeDocker) -> u64 {
+pub(super) fn wanted(engine: &FakeDocker) -> u64 {
     let replicas = &engine.service()["Spec"]["Mode"]["Replicated"]["Replicas"];
     replicas.as_u64().expect("a number")
 }
@@ -29,7 +25,7 @@ fn ring_hash(program: &Ringmaster) -> String {
 }
 
 #[track_caller]
-fn expect_error(program: &Ringmaster, command: &str, sentence: &str) {
+pub(super) fn expect_error(program: &Ringmaster, command: &str, sentence: &str) {
     let answer = program.command(command);
     assert!(
         answer.starts_with("ERR ") && answer.contains(sentence),
@@ -222,97 +218,4 @@ fn every_field_of_the_service_survives_an_order() {
         .remove("ringmaster.order");
     assert!(mark.is_some());
     assert_eq!(after, before);
-}
-
-#[test]
-fn a_change_that_came_first_is_read_and_the_order_made_after_it() {
-    let engine = FakeDocker::start();
-    engine.runs_slots(&[1, 2]);
-    engine.obeys();
-    let program = engine.follower(&[]);
-    // The engine answers as if another balancer had written meanwhile, and then one has.
-    let stale = json!({"ID": "s1", "Version": {"Index": 3}, "Spec": engine.service()["Spec"]});
-    engine.inject(SERVICE, FaultMode::Says(stale.to_string()), 1);
-    assert_eq!(program.command("add 1"), "N 3\nS1\nS2\nS3\n\n");
-    // It never comes through.
-    engine.inject(UPDATE, FaultMode::Stale, usize::MAX);
-    expect_error(
-        &program,
-        "add 1",
-        "others are changing the service; try again",
-    );
-    engine.clear_faults();
-    assert_eq!(wanted(&engine), 3);
-}
-
-#[test]
-fn a_write_without_an_answer_is_made_once() {
-    let engine = FakeDocker::start();
-    engine.runs_slots(&[1, 2]);
-    engine.obeys();
-    let program = engine.follower(&[]);
-    engine.inject(UPDATE, FaultMode::DoneInSilence, 1);
-    assert_eq!(program.command("add 1"), "N 3\nS1\nS2\nS3\n\n");
-    assert_eq!(wanted(&engine), 3);
-    // Another order hides whether it was made.
-    engine.inject(UPDATE, FaultMode::Usurped, 1);
-    expect_error(&program, "add 1", UNCLEAR);
-    assert_eq!(wanted(&engine), 4);
-    // A refusal that follows does not make a write clear that had no clear answer.
-    engine.inject(UPDATE, FaultMode::Status(500), 1);
-    engine.inject(UPDATE, FaultMode::Stale, 1);
-    expect_error(&program, "add 1", UNCLEAR);
-    assert_eq!(wanted(&engine), 4);
-}
-
-#[test]
-fn an_update_that_the_swarm_has_stopped_is_not_resumed_by_another_order() {
-    let engine = FakeDocker::start();
-    engine.runs_slots(&[1, 2]);
-    engine.obeys();
-    let program = engine.follower(&[]);
-    engine.edit_service(|service| service["UpdateStatus"] = json!({"State": "paused"}));
-    let before = engine.service();
-    for command in ["bound 1.25", "scale 3", "drain S1"] {
-        let sentence = "the swarm has stopped an update of the service";
-        expect_error(&program, command, sentence);
-    }
-    assert_eq!(engine.service(), before);
-    engine.edit_service(|service| service["UpdateStatus"] = json!({"State": "completed"}));
-    assert_eq!(program.command("scale 3"), "N 3\nS1\nS2\nS3\n\n");
-}
-
-#[test]
-fn a_slow_engine_delays_an_order_and_does_not_refuse_it() {
-    let engine = FakeDocker::start();
-    engine.runs_slots(&[1, 2]);
-    engine.obeys();
-    let program = engine.follower(&[]);
-    engine.inject("GET /networks", FaultMode::Held, 1);
-    assert_eq!(program.command("add 1"), "N 3\nS1\nS2\nS3\n\n");
-    engine.clear_faults();
-}
-
-#[test]
-fn an_order_without_a_leader_changes_nothing_and_says_so() {
-    let engine = FakeDocker::start();
-    engine.runs_slots(&[1, 2]);
-    engine.obeys();
-    let program = engine.follower(&[]);
-    engine.inject(SERVICE, FaultMode::Status(503), usize::MAX);
-    let sentence = "the swarm has no leader: nothing can be changed now";
-    expect_error(&program, "add 1", sentence);
-    engine.clear_faults();
-    engine.inject(SERVICE, FaultMode::Held, usize::MAX);
-    expect_error(&program, "add 1", sentence);
-    engine.clear_faults();
-    engine.inject(UPDATE, FaultMode::Status(400), usize::MAX);
-    expect_error(&program, "add 1", "the swarm refuses the change: a mood");
-    engine.clear_faults();
-    // The write may be made later, whatever the engine says.
-    engine.inject(UPDATE, FaultMode::Status(500), usize::MAX);
-    expect_error(&program, "add 1", UNCLEAR);
-    engine.clear_faults();
-    assert_eq!(wanted(&engine), 2);
-    assert_eq!(program.command("add 1"), "N 3\nS1\nS2\nS3\n\n");
 }

@@ -8,6 +8,7 @@ mod api;
 mod container_table;
 mod manual_ops;
 mod swarm;
+mod swarm_orders;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};

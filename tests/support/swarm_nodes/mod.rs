@@ -9,6 +9,7 @@ mod balancer;
 mod fault;
 mod incident;
 mod load;
+mod setup;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -23,8 +24,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::netns::RemoteHost;
 use super::{eventually, exclusive_load};
+use setup::{PREFIX, prerequisites, script, sweep_the_dead};
 
 /// Numbers of the nodes.
 const ALL: [usize; 3] = [1, 2, 3];
@@ -38,11 +39,6 @@ const SWARM_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time limit of a call of an engine's client in seconds. Without a leader an engine holds a call
 /// for 20 s.
 const CALL_SECONDS: &str = "25";
-/// Prefix of the folders; the ID of the test process follows.
-const PREFIX: &str = "rm-nodes-";
-/// Programs without which there is no swarm.
-const PROGRAMS: [&str; 5] = ["dockerd", "docker", "ip", "nsenter", "unshare"];
-
 /// The swarm.
 #[derive(Debug)]
 pub(crate) struct Nodes {
@@ -80,13 +76,15 @@ impl Drop for Turn {
 }
 
 impl Nodes {
-    /// Waits for the turn of `test`, and gives it a swarm in the state of the stack file; otherwise
-    /// prints why the test is skipped.
-    pub(crate) fn ready(test: &str) -> Option<Turn> {
+    /// Waits for the turn of this test, and gives it a swarm in the state of the stack file;
+    /// otherwise prints why the test is skipped.
+    pub(crate) fn ready() -> Option<Turn> {
         static SHARED: Mutex<Option<Nodes>> = Mutex::new(None);
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(why) = prerequisites() {
             // Not by a macro: what those print is kept back when a test passes.
+            let thread = thread::current();
+            let test = thread.name().unwrap_or_default();
             let line = format!("SKIPPED, because {why}: {test}\n");
             let mut stderr = std::io::stderr();
             stderr.write_all(line.as_bytes()).expect("stderr");
@@ -273,42 +271,6 @@ impl Drop for Nodes {
         let begun = Instant::now();
         while matches!(self.holder.try_wait(), Ok(None)) && begun.elapsed() < SWARM_TIMEOUT {
             thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-/// Returns the reason why no swarm can be here.
-fn prerequisites() -> Result<(), String> {
-    if !rustix::process::geteuid().is_root() {
-        return Err("three nodes need root".to_owned());
-    }
-    for program in PROGRAMS {
-        let asked = Command::new(program).arg("--version").output();
-        asked.map_err(|err| format!("{program} cannot be run ({err})"))?;
-    }
-    let namespace = RemoteHost::make().map(drop);
-    namespace.map_err(|why| format!("there is no namespace ({why})"))
-}
-
-fn script(verb: &str, folder: &Path) -> Command {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/swarm/three-nodes");
-    let mut command = Command::new(path);
-    command.arg(verb).arg(folder).stdin(Stdio::null());
-    command
-}
-
-/// Removes the nodes whose script was killed together with its test program.
-fn sweep_the_dead() {
-    let entries = std::fs::read_dir(std::env::temp_dir()).expect("a folder");
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let pid = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-            let status = script("down", &entry.path()).status();
-            assert!(
-                status.expect("the script").success(),
-                "{name:?} is left over"
-            );
         }
     }
 }

@@ -21,7 +21,7 @@ fn crash(nodes: &Nodes, lost: usize, what: &str) {
 
 #[test]
 fn the_crash_of_a_follower_fails_no_request_elsewhere() {
-    let Some(nodes) = Nodes::ready("the_crash_of_a_follower_fails_no_request_elsewhere") else {
+    let Some(nodes) = Nodes::ready() else {
         return;
     };
     nodes.spread();
@@ -31,7 +31,7 @@ fn the_crash_of_a_follower_fails_no_request_elsewhere() {
 
 #[test]
 fn the_crash_of_the_leader_fails_no_request_elsewhere() {
-    let Some(nodes) = Nodes::ready("the_crash_of_the_leader_fails_no_request_elsewhere") else {
+    let Some(nodes) = Nodes::ready() else {
         return;
     };
     nodes.spread();
@@ -40,7 +40,7 @@ fn the_crash_of_the_leader_fails_no_request_elsewhere() {
 
 #[test]
 fn a_node_that_is_cut_off_keeps_its_ring() {
-    let Some(nodes) = Nodes::ready("a_node_that_is_cut_off_keeps_its_ring") else {
+    let Some(nodes) = Nodes::ready() else {
         return;
     };
     nodes.spread();
@@ -75,7 +75,7 @@ fn a_node_that_is_cut_off_keeps_its_ring() {
 
 #[test]
 fn a_node_that_is_drained_fails_no_request_elsewhere() {
-    let Some(nodes) = Nodes::ready("a_node_that_is_drained_fails_no_request_elsewhere") else {
+    let Some(nodes) = Nodes::ready() else {
         return;
     };
     nodes.spread();

@@ -19,7 +19,7 @@ fn wanted(nodes: &Nodes) -> String {
 
 #[test]
 fn orders_at_all_balancers_add_up() {
-    let Some(nodes) = Nodes::ready("orders_at_all_balancers_add_up") else {
+    let Some(nodes) = Nodes::ready() else {
         return;
     };
     let all = nodes.all();
@@ -51,7 +51,7 @@ fn orders_at_all_balancers_add_up() {
 
 #[test]
 fn of_many_increments_none_is_lost_or_made_twice() {
-    let Some(nodes) = Nodes::ready("of_many_increments_none_is_lost_or_made_twice") else {
+    let Some(nodes) = Nodes::ready() else {
         return;
     };
     const EACH: usize = 4;
@@ -84,7 +84,7 @@ fn of_many_increments_none_is_lost_or_made_twice() {
 
 #[test]
 fn a_setting_of_one_balancer_is_that_of_all_and_of_one_that_restarts() {
-    let Some(nodes) = Nodes::ready("a_setting_of_one_balancer_is_that_of_all") else {
+    let Some(nodes) = Nodes::ready() else {
         return;
     };
     let all = nodes.all();
@@ -116,7 +116,7 @@ fn a_setting_of_one_balancer_is_that_of_all_and_of_one_that_restarts() {
 
 #[test]
 fn a_replacement_by_order_fails_no_request() {
-    let Some(nodes) = Nodes::ready("a_replacement_by_order_fails_no_request") else {
+    let Some(nodes) = Nodes::ready() else {
         return;
     };
     let all = nodes.all();
@@ -132,8 +132,7 @@ fn a_replacement_by_order_fails_no_request() {
 
 #[test]
 fn a_frozen_replica_is_evicted_by_the_balancer_of_its_node() {
-    let Some(nodes) = Nodes::ready("a_frozen_replica_is_evicted_by_the_balancer_of_its_node")
-    else {
+    let Some(nodes) = Nodes::ready() else {
         return;
     };
     let all = nodes.all();

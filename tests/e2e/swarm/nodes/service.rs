@@ -5,7 +5,7 @@ use crate::support::{Nodes, Signal, TEST_TIMEOUT, eventually, is_gone, signal};
 
 #[test]
 fn scaling_up_and_down_keeps_one_ring() {
-    let Some(nodes) = Nodes::ready("scaling_up_and_down_keeps_one_ring") else {
+    let Some(nodes) = Nodes::ready() else {
         return;
     };
     let all = nodes.all();
@@ -25,7 +25,7 @@ fn scaling_up_and_down_keeps_one_ring() {
 
 #[test]
 fn a_killed_replica_fails_no_request() {
-    let Some(nodes) = Nodes::ready("a_killed_replica_fails_no_request") else {
+    let Some(nodes) = Nodes::ready() else {
         return;
     };
     let (node, seat, container) = nodes.some_replica();
@@ -39,7 +39,7 @@ fn a_killed_replica_fails_no_request() {
 
 #[test]
 fn a_frozen_replica_fails_no_request() {
-    let Some(nodes) = Nodes::ready("a_frozen_replica_fails_no_request") else {
+    let Some(nodes) = Nodes::ready() else {
         return;
     };
     let (node, seat, container) = nodes.some_replica();
@@ -56,7 +56,7 @@ fn a_frozen_replica_fails_no_request() {
 
 #[test]
 fn a_rolling_update_fails_no_request() {
-    let Some(nodes) = Nodes::ready("a_rolling_update_fails_no_request") else {
+    let Some(nodes) = Nodes::ready() else {
         return;
     };
     let all = nodes.all();
@@ -74,7 +74,7 @@ fn a_rolling_update_fails_no_request() {
 
 #[test]
 fn a_balancer_that_restarts_fails_no_request_elsewhere() {
-    let Some(nodes) = Nodes::ready("a_balancer_that_restarts_fails_no_request_elsewhere") else {
+    let Some(nodes) = Nodes::ready() else {
         return;
     };
     nodes.keeps_its_ring(&nodes.others(2), "restart of a balancer", |incident| {
