@@ -158,6 +158,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 36] = [
             "src/access_log/file.rs",
             "src/ctl/redraw.rs",
             "src/fleet/engine/process.rs",
+            "src/fleet/engine/process/socket_folder.rs",
             "src/supervisor/reload.rs",
             "src/supervisor/successor_process.rs",
         ],

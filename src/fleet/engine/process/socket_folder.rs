@@ -1,11 +1,14 @@
 //! Unix sockets of child processes (`$SOCKET`), in a folder for our user alone. It is made when the
 //! first child asks for a socket, and removed with the last one.
+//!
+//! The folder is locked (flock(2)) while its process lives. A process that was killed leaves an
+//! unlocked one, which the next process that makes a folder there removes.
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, DirEntry, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
@@ -13,10 +16,13 @@ use crate::wire::stream_addr::UnixPath;
 
 /// Name by which a command asks for a socket.
 const VARIABLE: &str = "SOCKET";
+/// Prefix of the folder's name; the process ID and a number follow.
+const FOLDER_PREFIX: &str = "ringmaster-";
 /// Mode of the folder: a socket is reached by our user alone, whatever its own mode is.
 const FOLDER_MODE: u32 = 0o700;
-/// Largest number of folders that earlier processes with our process ID have left.
-const MAX_STALE: u32 = 100;
+/// Largest number of names that are tried. Folders of earlier processes with our process ID, or of
+/// those in other namespaces (pid_namespaces(7)), have some of them.
+const MAX_TAKEN: u32 = 100;
 
 /// Returns `true` if a shell command names `$SOCKET` or `${SOCKET}`.
 pub(super) fn asks_for_socket(command: &str) -> bool {
@@ -37,7 +43,11 @@ pub(super) struct SocketFolder {
 }
 
 #[derive(Debug)]
-struct Folder(PathBuf);
+struct Folder {
+    path: PathBuf,
+    /// The open folder, which holds the lock.
+    _lock: File,
+}
 
 /// Path for the socket of one child. Dropping it removes the file.
 #[derive(Debug)]
@@ -58,7 +68,7 @@ impl SocketFolder {
         };
         self.folder = Arc::downgrade(&folder);
         self.given += 1;
-        let path = folder.0.join(format!("{}.sock", self.given));
+        let path = folder.path.join(format!("{}.sock", self.given));
         let path = path.to_string_lossy().parse().map_err(io::Error::other)?;
         let _folder = folder;
         Ok(ChildSocket { path, _folder })
@@ -73,22 +83,76 @@ impl Folder {
     }
 
     fn create_at(base: &Path) -> io::Result<Self> {
+        remove_abandoned(base);
         let mut number = 0;
         loop {
-            let name = format!("ringmaster-{}-{number}", std::process::id());
+            let name = format!("{FOLDER_PREFIX}{}-{number}", std::process::id());
             let path = base.join(name);
-            match DirBuilder::new().mode(FOLDER_MODE).create(&path) {
-                Ok(()) => return Ok(Self(path)),
-                Err(err) if err.kind() == io::ErrorKind::AlreadyExists && number < MAX_STALE => {
+            match Self::create(path) {
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists && number < MAX_TAKEN => {
                     number += 1;
                 }
-                Err(err) => {
-                    let sentence = format!("cannot make the folder {}: {err}", path.display());
-                    return Err(io::Error::new(err.kind(), sentence));
-                }
+                made => return made,
             }
         }
     }
+
+    /// Makes and locks a folder. If another process takes it for an abandoned one meanwhile, that
+    /// counts as if it had existed.
+    fn create(path: PathBuf) -> io::Result<Self> {
+        if let Err(err) = DirBuilder::new().mode(FOLDER_MODE).create(&path) {
+            let sentence = format!("cannot make the folder {}: {err}", path.display());
+            return Err(io::Error::new(err.kind(), sentence));
+        }
+        let _lock = lock(&path).ok_or(io::ErrorKind::AlreadyExists)?;
+        Ok(Self { path, _lock })
+    }
+}
+
+/// Locks a folder; `None` if another process has the lock, or the folder is not there any more.
+fn lock(path: &Path) -> Option<File> {
+    let folder = File::open(path).ok()?;
+    folder.try_lock().ok()?;
+    // Another process may have removed it before we had the lock.
+    let (locked, there) = (folder.metadata().ok()?, fs::metadata(path).ok()?);
+    let is_there = (locked.dev(), locked.ino()) == (there.dev(), there.ino());
+    is_there.then_some(folder)
+}
+
+/// Removes the folders that killed processes of our user have left.
+fn remove_abandoned(base: &Path) {
+    let entries = fs::read_dir(base).into_iter().flatten().flatten();
+    for entry in entries.filter(is_own) {
+        let path = entry.path();
+        if let Some(_lock) = lock(&path) {
+            remove(&path);
+        }
+    }
+}
+
+/// Returns `true` for a folder of our user with such a name.
+fn is_own(entry: &DirEntry) -> bool {
+    let name = entry.file_name();
+    let numbers = name.to_str().and_then(|name| {
+        let (process, number) = name.strip_prefix(FOLDER_PREFIX)?.split_once('-')?;
+        Some((process.parse::<u32>().ok()?, number.parse::<u32>().ok()?))
+    });
+    // Not of what a symbolic link points to.
+    let is_ours =
+        |found: fs::Metadata| found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
+    numbers.is_some() && entry.metadata().is_ok_and(is_ours)
+}
+
+/// Removes a folder and the sockets in it. One that holds something else stays.
+fn remove(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        if entry.file_type().is_ok_and(|kind| kind.is_socket()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    // A folder that stays does no harm: another one gets another name.
+    let _ = fs::remove_dir(folder);
 }
 
 /// Returns the folders of the service manager and of the session.
@@ -107,8 +171,7 @@ fn absolute_bases(service: Option<OsString>, session: Option<OsString>) -> Vec<P
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // A folder that stays does no harm: another one gets another name.
-        let _ = fs::remove_dir_all(&self.0);
+        remove(&self.path);
     }
 }
 
@@ -123,6 +186,7 @@ impl Drop for ChildSocket {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::net::UnixListener;
 
     #[test]
     fn a_command_asks_by_the_name_of_the_variable() {
@@ -152,15 +216,65 @@ mod tests {
         assert_eq!(absolute_bases(None, None), paths(&[]));
         let at = |bases: &[&str]| {
             let folder = Folder::create_in(&paths(bases)).unwrap();
-            folder.0.parent().unwrap().to_owned()
+            folder.path.parent().unwrap().to_owned()
         };
         let good = Folder::create_in(&[]).unwrap();
-        let temporary = good.0.parent().unwrap();
+        let temporary = good.path.parent().unwrap();
         assert_eq!(temporary, env::temp_dir());
         // No user may make a folder in /proc (proc(5)).
-        let path = good.0.to_str().unwrap();
-        assert_eq!(at(&["/no/such", "/proc", path, "/dev"]), good.0);
+        let path = good.path.to_str().unwrap();
+        assert_eq!(at(&["/no/such", "/proc", path, "/dev"]), good.path);
         assert_eq!(at(&["/proc"]), temporary);
+    }
+
+    #[test]
+    fn a_folder_of_a_killed_process_is_removed_and_that_of_a_living_one_is_not() {
+        let good = Folder::create_in(&[]).unwrap();
+        let base = good.path.as_path();
+        let left = |name: &str| {
+            let folder = base.join(name);
+            fs::create_dir(&folder).unwrap();
+            UnixListener::bind(folder.join("1.sock")).unwrap();
+            folder
+        };
+        let abandoned = left("ringmaster-12-3");
+        let locked = left("ringmaster-12-4");
+        let lock = File::open(&locked).unwrap();
+        lock.lock().unwrap();
+        let full = left("ringmaster-12-5");
+        fs::write(full.join("notes"), "").unwrap();
+        let others: Vec<_> = ["ringmaster-12", "ringmaster-a-0", "ringmaster-1-0.bak"]
+            .map(left)
+            .to_vec();
+        let elsewhere = left("elsewhere");
+        let link = base.join("ringmaster-12-6");
+        std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+        let made = Folder::create_at(base).unwrap();
+        assert!(!abandoned.exists());
+        assert!(locked.join("1.sock").exists());
+        assert!(full.join("notes").exists(), "it was not made by us");
+        assert!(others.iter().all(|other| other.join("1.sock").exists()));
+        assert!(link.exists() && elsewhere.join("1.sock").exists());
+        assert!(made.path.exists());
+        drop(made);
+        drop(lock);
+        fs::remove_file(link).unwrap();
+        fs::remove_file(full.join("notes")).unwrap();
+        let all = [&[locked, full, elsewhere], &others[..]].concat();
+        all.iter().for_each(|folder| remove(folder));
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_passed_over() {
+        let good = Folder::create_in(&[]).unwrap();
+        let base = good.path.as_path();
+        let made: Vec<_> = (0..3).map(|_| Folder::create_at(base).unwrap()).collect();
+        let number = |folder: &Folder| {
+            let name = folder.path.file_name().unwrap().to_str().unwrap();
+            name.rsplit_once('-').unwrap().1.to_owned()
+        };
+        let numbers: Vec<_> = made.iter().map(number).collect();
+        assert_eq!(numbers, ["0", "1", "2"]);
     }
 
     #[test]
