@@ -36,7 +36,11 @@ pub(crate) struct Args {
         default_value = "0.0.0.0:5000",
         value_parser = parse_listen
     )]
-    pub(crate) listen: Listen,
+    listen: Listen,
+
+    /// Path of a Unix socket to listen on in place of --listen
+    #[arg(long, value_name = "PATH", env = "REPLICA_SOCKET", value_parser = parse_socket)]
+    socket: Option<PathBuf>,
 
     /// Process id of the parent: exit when it exits, or when it closes the pipe on stdin
     #[arg(long, value_name = "PID", env = "REPLICA_PARENT", value_parser = parse_pid)]
@@ -47,6 +51,12 @@ impl Args {
     /// Returns the value of `--name`, or `S` and the number of the seat.
     pub(crate) fn name(&self) -> String {
         self.name.clone().unwrap_or_else(|| format!("S{}", self.id))
+    }
+
+    /// Returns the path of `--socket`, or the address of `--listen`.
+    pub(crate) fn listen(&self) -> Listen {
+        let socket = self.socket.clone().map(Listen::Unix);
+        socket.unwrap_or_else(|| self.listen.clone())
     }
 }
 
@@ -69,12 +79,18 @@ impl fmt::Display for Listen {
 
 fn parse_listen(text: &str) -> Result<Listen, &'static str> {
     match text.strip_prefix(UNIX_PREFIX) {
-        Some(path) if path.starts_with('/') => Ok(Listen::Unix(path.into())),
-        Some(_) => Err("the path of a Unix socket begins with /"),
+        Some(path) => parse_socket(path).map(Listen::Unix),
         None => {
             let addr = text.parse().map(Listen::Tcp);
             addr.map_err(|_| "an address is an IP address, a colon and a port, or unix:PATH")
         }
+    }
+}
+
+fn parse_socket(path: &str) -> Result<PathBuf, &'static str> {
+    match path.starts_with('/') {
+        true => Ok(path.into()),
+        false => Err("the path of a Unix socket begins with /"),
     }
 }
 
@@ -134,6 +150,15 @@ mod tests {
         for bad in ["", "unix:", "unix:a.sock", "/run/a.sock", "localhost:1"] {
             assert!(parse_listen(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_socket_takes_the_place_of_the_address() {
+        let args = Args::parse_from(["replica", "--listen", "127.0.0.1:0"]);
+        assert_eq!(args.listen().to_string(), "127.0.0.1:0");
+        let args = Args::parse_from(["replica", "--listen", "127.0.0.1:0", "--socket", "/a.sock"]);
+        assert_eq!(args.listen().to_string(), "unix:/a.sock");
+        assert!(Args::try_parse_from(["replica", "--socket", "a.sock"]).is_err());
     }
 
     #[test]

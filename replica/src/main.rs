@@ -61,8 +61,9 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let pipe = args.parent.map(|_| parent_watch::ParentPipe::from_stdin());
     let pipe = pipe.transpose()?;
 
-    let (listener, addr) = server::listen(&args.listen)
-        .with_context(|| format!("cannot listen on {} (--listen)", args.listen))?;
+    let listen = args.listen();
+    let (listener, addr) = server::listen(&listen)
+        .with_context(|| format!("cannot listen on {listen} (--listen, --socket)"))?;
     announce(&addr).context("cannot print the address on stdout")?;
     let identity = Rc::new(Identity::new(args.id, &args.name()));
 

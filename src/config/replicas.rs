@@ -14,10 +14,11 @@ use super::swarm::SwarmArgs;
 use crate::fleet::{ContainerSettings, NamePattern, ProcessSettings, SwarmSettings};
 
 /// Variables that each replica gets with a value of its own.
-const OUR_VARIABLES: [&str; 5] = [
+const OUR_VARIABLES: [&str; 6] = [
     "SERVER_ID",
     "REPLICA_NAME",
     "REPLICA_LISTEN",
+    "REPLICA_SOCKET",
     "PORT",
     "SOCKET",
 ];

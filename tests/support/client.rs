@@ -171,3 +171,13 @@ impl Client {
 pub(crate) fn exchange(addr: SocketAddr, request: impl AsRef<[u8]>) -> Message {
     Client::connect(addr).ask(request)
 }
+
+/// Does the same at an address as reports show it: `127.0.0.1:43211` or `unix:PATH`.
+#[track_caller]
+pub(crate) fn exchange_at(addr: &str, request: impl AsRef<[u8]>) -> Message {
+    let mut client = match addr.strip_prefix("unix:") {
+        Some(path) => Client::connect_unix(Path::new(path)),
+        None => Client::connect(addr.parse().expect("an address")),
+    };
+    client.ask(request)
+}

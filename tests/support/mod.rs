@@ -27,7 +27,7 @@ mod swarm_nodes;
 use std::time::{Duration, Instant};
 
 pub(crate) use backend::{Backend, Conversation, UnixBackend};
-pub(crate) use client::{Client, End, exchange};
+pub(crate) use client::{Client, End, exchange, exchange_at};
 pub(crate) use command::{end_of, program, run_to_end, under};
 pub(crate) use docker::{ContainerImage, Docker, binary, docker, faulty_image, inspect};
 pub(crate) use dockerd::Dockerd;

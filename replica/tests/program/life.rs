@@ -54,7 +54,9 @@ fn a_taken_port_is_one_sentence_and_exit_1() {
     assert_eq!(wait(&mut child).code(), Some(1));
     let stderr = stderr_of(&mut child);
     assert!(
-        stderr.starts_with(&format!("replica: cannot listen on {addr} (--listen): ")),
+        stderr.starts_with(&format!(
+            "replica: cannot listen on {addr} (--listen, --socket): "
+        )),
         "{stderr}"
     );
     assert_eq!(stderr.lines().count(), 1);

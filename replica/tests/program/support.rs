@@ -34,6 +34,7 @@ pub(crate) fn command() -> Command {
         "SERVER_ID",
         "REPLICA_NAME",
         "REPLICA_LISTEN",
+        "REPLICA_SOCKET",
         "REPLICA_PARENT",
     ] {
         command.env_remove(name);

@@ -1,9 +1,10 @@
 //! The engine of child processes: each replica is a `replica` beside our own executable.
 //!
 //! A child runs in a process group of its own, so that Ctrl-C does not reach it first. It exits
-//! when its standard input closes, and prints one line with its listen address. One task per child
-//! reads its output, waits for its exit, and kills what is left of its group. A custom command
-//! (`--replica-command`) gets its port from us and need not print anything.
+//! when its standard input closes, and prints one line with its listen address: a Unix socket, or a
+//! port if there is no folder for sockets. One task per child reads its output, waits for its exit,
+//! and kills what is left of its group. A custom command (`--replica-command`) gets its port or
+//! socket from us and need not print anything.
 //!
 //! `start` must run on the fleet's own thread: a child's parent-death signal fires when the
 //! *thread* that forked it ends (prctl(2), PR_SET_PDEATHSIG).
@@ -27,9 +28,8 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use self::output::{ChildMessage, ChildOutput};
-use self::socket_folder::ChildSocket;
 pub use self::spawn::ProcessSettings;
-use self::spawn::Spawner;
+use self::spawn::{Spawned, Spawner};
 use super::exit_report::ExitReport;
 use super::interface::{Engine, EngineEvent, EngineEvents, Management, PrepareFuture, StopMode};
 use crate::fleet::version::{Program, Version};
@@ -113,21 +113,12 @@ impl Engine for Process {
         let requests = ChildRequests {
             stop: stop_requested,
             kill: Arc::clone(&kill),
-            _socket: spawned.socket,
         };
         let pid = spawned.child.id();
         self.children
             .insert(id, Some(ChildHandle { stop, kill, pid }));
-        let address_known = spawned.addr.is_some();
         let stop_timeout = self.stop_timeout;
-        tokio::spawn(supervise(
-            id,
-            spawned.child,
-            address_known,
-            requests,
-            stop_timeout,
-            events,
-        ));
+        tokio::spawn(supervise(id, spawned, requests, stop_timeout, events));
     }
 
     fn prepare(&self, request: &VersionRequest) -> PrepareFuture {
@@ -165,25 +156,29 @@ impl Engine for Process {
     }
 }
 
-/// Requests to the task that supervises a child, and the child's socket while it lives.
+/// Requests to the task that supervises a child.
 struct ChildRequests {
     stop: oneshot::Receiver<StopMode>,
     kill: Arc<Notify>,
-    _socket: Option<ChildSocket>,
 }
 
 /// Supervises one child: reads its output, reports its exit, and removes it on request.
 async fn supervise(
     id: ReplicaId,
-    mut child: Child,
-    address_known: bool,
+    spawned: Spawned,
     mut requests: ChildRequests,
     stop_timeout: Duration,
     events: EngineEvents,
 ) {
+    let Spawned {
+        mut child,
+        first_line,
+        socket: _socket,
+        addr: _,
+    } = spawned;
     // Held open only so that the child sees EOF on stdin when this process dies for any reason.
     let held_open = child.stdin.take();
-    let mut output = ChildOutput::from_child(&mut child, address_known);
+    let mut output = ChildOutput::from_child(&mut child, first_line);
     let group = group_of(&child);
     let mode = loop {
         tokio::select! {
@@ -197,8 +192,10 @@ async fn supervise(
             () = requests.kill.notified() => signal(group, Signal::KILL),
             message = output.next() => events.send(match message {
                 ChildMessage::Listens(addr) => EngineEvent::Started { id, addr },
-                ChildMessage::NotLoopback(addr) => {
-                    let why = format!("it listens on {addr}, not on a port of the loopback address");
+                ChildMessage::Foreign(addr) => {
+                    let why = format!(
+                        "it listens on {addr}, not on its socket or a port of the loopback address"
+                    );
                     EngineEvent::Failed { id, why }
                 }
                 ChildMessage::Unexpected(line) => {

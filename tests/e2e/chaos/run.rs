@@ -6,7 +6,9 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::{MOST, PACE, REPLICAS, RunInfo, SETTLING, STANDBYS};
-use crate::support::{Engine, Load, Ringmaster, Signal, eventually, exchange, server_of, signal};
+use crate::support::{
+    Engine, Load, Ringmaster, Signal, eventually, exchange_at, server_of, signal,
+};
 
 /// Acts that change or damage the fleet.
 #[derive(Clone, Copy, Debug)]
@@ -201,8 +203,7 @@ impl Chaos<'_> {
         let mut seats = BTreeSet::new();
         for card in all.iter().filter(|card| card["state"] == "up") {
             let addr = card["address"].as_str().expect("an address");
-            let addr = addr.parse().expect("an address");
-            let answer = exchange(
+            let answer = exchange_at(
                 addr,
                 "GET /home HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
             );

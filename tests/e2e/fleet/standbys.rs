@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::millis;
 use crate::support::{
-    Docker, Engine, FakeDocker, Load, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange,
+    Docker, Engine, FakeDocker, Load, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange_at,
     exclusive_load, is_gone, on_both_engines, server_of, signal,
 };
 
@@ -19,8 +19,7 @@ fn at_home(program: &Ringmaster, name: &str) -> Result<u32, String> {
     let shown = program.command(&format!("show {name} json"));
     let card: Value = serde_json::from_str(&shown).expect("JSON");
     let addr = card["message"]["address"].as_str().expect("an address");
-    let addr = addr.parse().expect("an address");
-    let reply = exchange(
+    let reply = exchange_at(
         addr,
         "GET /home HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     );

@@ -1,7 +1,34 @@
-//! `$SOCKET` of `--replica-command`: child processes behind Unix sockets.
+//! Child processes behind Unix sockets: the bundled replica, and `$SOCKET` of `--replica-command`.
 
 use super::*;
 use std::os::unix::fs::PermissionsExt as _;
+
+#[test]
+fn the_bundled_replica_listens_on_a_socket() {
+    let program = Ringmaster::start(&["--replicas=1"]);
+    let shown = program.command("show S1");
+    let mut lines = shown.lines();
+    let path = lines.find_map(|line| line.trim().strip_prefix("address unix:"));
+    let folder = Path::new(path.expect("a socket")).parent();
+    let folder = folder.expect("a folder").to_owned();
+    assert!(folder.is_dir());
+    let home = "GET /home HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(exchange(program.listen, home).status(), 200);
+    assert!(program.stop().success());
+    assert!(!folder.exists(), "the folder is still there");
+}
+
+#[test]
+fn without_a_folder_for_sockets_the_bundled_replica_listens_on_a_port() {
+    let mut command = crate::support::program();
+    command.envs([("RUNTIME_DIRECTORY", "/no/such"), ("TMPDIR", "/no/such")]);
+    command.env_remove("XDG_RUNTIME_DIR");
+    let program = Ringmaster::launch(command, &["--replicas=1"]).ready();
+    let shown = program.command("show S1");
+    assert!(shown.contains("address 127.0.0.1:"), "{shown}");
+    let home = "GET /home HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(exchange(program.listen, home).status(), 200);
+}
 
 #[test]
 fn children_listen_on_sockets_in_a_private_folder() {

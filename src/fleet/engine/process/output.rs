@@ -5,7 +5,6 @@
 //! without waiting, because a grandchild may hold the pipe open for ever.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::Poll;
 
@@ -13,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdout};
 
 use crate::roster::ReplicaAddr;
+use crate::wire::stream_addr::{StreamAddr, UNIX_PREFIX, UnixPath};
 
 /// Maximum length of the line with the listen address, in bytes.
 const MAX_OUTPUT_LINE: usize = 1024;
@@ -22,13 +22,22 @@ const MAX_LAST_OUTPUT: usize = 2048;
 /// capacity of a pipe (pipe(7)).
 const MAX_DRAIN: usize = 64 * 1024;
 
+/// The first line that a child is to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FirstLine {
+    /// Anything: all its output counts as last output.
+    Any,
+    /// Its listen address: this socket, or a port of the loopback address.
+    Address(Option<UnixPath>),
+}
+
 /// The first line of a child's output.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ChildMessage {
     /// Its listen address.
     Listens(ReplicaAddr),
     /// A listen address that cannot be the child's.
-    NotLoopback(SocketAddr),
+    Foreign(StreamAddr),
     /// A line without an address.
     Unexpected(String),
 }
@@ -41,18 +50,17 @@ pub(super) struct ChildOutput {
     /// The first line, as far as it was read; `None` after it.
     line: Option<Vec<u8>>,
     tail: Vec<u8>,
-    address_known: bool,
+    first_line: FirstLine,
 }
 
 impl ChildOutput {
-    /// Takes the pipes of `child`. If its address is known, no line is expected, and all its output
-    /// counts as last output.
-    pub(super) fn from_child(child: &mut Child, address_known: bool) -> Self {
+    /// Takes the pipes of `child`.
+    pub(super) fn from_child(child: &mut Child, first_line: FirstLine) -> Self {
         Self {
             stdout: child.stdout.take(),
             stderr: child.stderr.take(),
-            line: (!address_known).then(Vec::new),
-            address_known,
+            line: (first_line != FirstLine::Any).then(Vec::new),
+            first_line,
             tail: Vec::new(),
         }
     }
@@ -64,7 +72,7 @@ impl ChildOutput {
         loop {
             tokio::select! {
                 read = read(&mut self.stdout, &mut out) => {
-                    if self.address_known {
+                    if self.first_line == FirstLine::Any {
                         self.keep_tail(&out[..read]);
                     } else if let Some(message) = self.take_line(&out[..read]) {
                         return message;
@@ -78,7 +86,7 @@ impl ChildOutput {
     /// Returns the last output of a child that has ended.
     pub(super) fn last_output(&mut self) -> &[u8] {
         let mut rest = Vec::new();
-        if self.address_known {
+        if self.first_line == FirstLine::Any {
             drain_pipe(&mut self.stdout, &mut rest);
         }
         drain_pipe(&mut self.stderr, &mut rest);
@@ -96,14 +104,19 @@ impl ChildOutput {
         let line = self.line.take()?;
         let line = &line[..end.unwrap_or(MAX_OUTPUT_LINE)];
         Some(match listen_line(line) {
-            Some(addr) if addr.ip().to_canonical().is_loopback() && addr.port() != 0 => {
-                ChildMessage::Listens(ReplicaAddr(addr.into()))
-            }
-            Some(addr) => ChildMessage::NotLoopback(addr),
+            Some(addr) if self.may_be_its_own(&addr) => ChildMessage::Listens(ReplicaAddr(addr)),
+            Some(addr) => ChildMessage::Foreign(addr),
             None => {
                 ChildMessage::Unexpected(String::from_utf8_lossy(line).chars().take(100).collect())
             }
         })
+    }
+
+    fn may_be_its_own(&self, addr: &StreamAddr) -> bool {
+        match addr {
+            StreamAddr::Tcp(addr) => addr.ip().to_canonical().is_loopback() && addr.port() != 0,
+            StreamAddr::Unix(path) => self.first_line == FirstLine::Address(Some(*path)),
+        }
     }
 
     fn keep_tail(&mut self, bytes: &[u8]) {
@@ -142,10 +155,14 @@ fn drain_pipe<R: AsyncRead + Unpin>(pipe: &mut Option<R>, rest: &mut Vec<u8>) {
     }
 }
 
-/// Parses `{"listen":"127.0.0.1:43211"}`.
-fn listen_line(line: &[u8]) -> Option<SocketAddr> {
+/// Parses `{"listen":"127.0.0.1:43211"}` or `{"listen":"unix:PATH"}`.
+fn listen_line(line: &[u8]) -> Option<StreamAddr> {
     let value: serde_json::Value = serde_json::from_slice(line).ok()?;
-    value.get("listen")?.as_str()?.parse().ok()
+    let addr = value.get("listen")?.as_str()?;
+    match addr.strip_prefix(UNIX_PREFIX) {
+        Some(path) => path.parse().ok().map(StreamAddr::Unix),
+        None => addr.parse().ok().map(StreamAddr::Tcp),
+    }
 }
 
 #[cfg(test)]
@@ -156,7 +173,11 @@ mod tests {
     fn the_listen_line_is_parsed_strictly() {
         let good = listen_line(br#"{"listen":"127.0.0.1:43211"}"#);
         assert_eq!(good, Some(([127, 0, 0, 1], 43211).into()));
-        for bad in ["", "{}", r#"{"listen":7}"#, r#"{"listen":"localhost:1"}"#] {
+        let good = listen_line(br#"{"listen":"unix:/run/1.sock"}"#);
+        assert_eq!(good, Some(StreamAddr::Unix("/run/1.sock".parse().unwrap())));
+        let relative = r#"{"listen":"unix:1.sock"}"#;
+        let name = r#"{"listen":"localhost:1"}"#;
+        for bad in ["", "{}", r#"{"listen":7}"#, name, relative] {
             assert_eq!(listen_line(bad.as_bytes()), None, "{bad}");
         }
     }

@@ -1,5 +1,5 @@
-//! Spawns child processes: the bundled replica, which prints its listen address, or a custom
-//! command, which gets its port or its Unix socket from us.
+//! Spawns child processes: the bundled replica, which gets a Unix socket and prints its listen
+//! address, or a custom command, which gets its port or its Unix socket.
 //!
 //! Spawning forks on the calling thread, which must be the fleet's own (see the engine).
 
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
+use super::output::FirstLine;
 use super::socket_folder::{ChildSocket, SocketFolder, asks_for_socket};
 use crate::fleet::engine::interface::server_id;
 use crate::ring::Seat;
@@ -21,16 +22,21 @@ use crate::wire::stream_addr::StreamAddr;
 /// Prefix of our own settings. They may hold a secret and are kept from replicas.
 const OWN_VARIABLE_PREFIX: &str = "RINGMASTER_";
 
-/// Variables by which a service manager speaks with this program (sd_notify(3)). A replica would
-/// speak in its place.
-const MANAGER_VARIABLES: [&str; 6] = [
+/// Variables by which a service manager speaks with this program (sd_notify(3)), and by which this
+/// program would be a replica itself. A replica would take them for its own.
+const FOREIGN_VARIABLES: [&str; 8] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
     "LISTEN_PID",
     "LISTEN_FDS",
     "LISTEN_FDNAMES",
+    "REPLICA_PARENT",
+    "REPLICA_SOCKET",
 ];
+
+/// Address for a port that the system chooses.
+const ANY_PORT: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
 /// Shell prefix that runs a custom command and ends it when the pipe on its standard input closes.
 /// A second process of its group waits for that and kills the group. The bundled replica exits by
@@ -63,9 +69,11 @@ pub(super) struct Spawner {
 #[derive(Debug)]
 pub(super) struct Spawned {
     pub(super) child: Child,
-    /// Its address, if we chose that.
+    /// Its address, unless it prints that.
     pub(super) addr: Option<ReplicaAddr>,
-    /// Its Unix socket, if it asked for one.
+    /// Its first line.
+    pub(super) first_line: FirstLine,
+    /// Its Unix socket, if it has one.
     pub(super) socket: Option<ChildSocket>,
 }
 
@@ -105,30 +113,30 @@ impl Spawner {
         name: &ReplicaName,
         command: Option<&str>,
     ) -> io::Result<Spawned> {
-        let mut socket = None;
-        let (mut command, addr) = match command {
-            None => (Command::new(&self.binary), None),
-            Some(custom) => {
-                let mut shell = Command::new("/bin/sh");
-                shell
-                    .arg("-c")
-                    .arg(format!("{DIE_WITH_PARENT_WRAPPER}{custom}"));
-                if asks_for_socket(custom) {
-                    socket = Some(self.sockets.next_path()?);
+        let socket = match command {
+            None => self.own_socket(),
+            Some(custom) if asks_for_socket(custom) => Some(self.sockets.next_path()?),
+            Some(_) => None,
+        };
+        let path = socket.as_ref().map(|socket| socket.path);
+        let (mut command, listen, first_line) = match command {
+            None => {
+                let mut replica = program(&self.binary);
+                replica.env("REPLICA_PARENT", std::process::id().to_string());
+                if let Some(path) = &path {
+                    replica.env("REPLICA_SOCKET", path.as_path());
                 }
-                let addr = match &socket {
-                    Some(socket) => StreamAddr::Unix(socket.path),
+                // For a replica that does not know the socket.
+                (replica, ANY_PORT.into(), FirstLine::Address(path))
+            }
+            Some(custom) => {
+                let listen = match path {
+                    Some(path) => StreamAddr::Unix(path),
                     None => free_port()?.into(),
                 };
-                (shell, Some(addr))
+                (shell(custom, &listen), listen, FirstLine::Any)
             }
         };
-        for (key, _) in std::env::vars_os() {
-            let name = key.to_string_lossy();
-            if name.starts_with(OWN_VARIABLE_PREFIX) || MANAGER_VARIABLES.contains(&&*name) {
-                command.env_remove(key);
-            }
-        }
         let additional = self
             .env
             .iter()
@@ -136,18 +144,8 @@ impl Spawner {
         command
             .envs(additional)
             .env("SERVER_ID", server_id(seat).to_string())
-            .env("REPLICA_NAME", name.as_ref());
-        match addr {
-            None => command
-                .env("REPLICA_LISTEN", "127.0.0.1:0")
-                .env("REPLICA_PARENT", std::process::id().to_string()),
-            Some(addr) => command.env("REPLICA_LISTEN", addr.to_string()),
-        };
-        match addr {
-            None => {}
-            Some(StreamAddr::Tcp(addr)) => drop(command.env("PORT", addr.port().to_string())),
-            Some(StreamAddr::Unix(path)) => drop(command.env("SOCKET", path.as_path())),
-        }
+            .env("REPLICA_NAME", name.as_ref())
+            .env("REPLICA_LISTEN", listen.to_string());
         let child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -157,14 +155,48 @@ impl Spawner {
             .spawn()?;
         Ok(Spawned {
             child,
-            addr: addr.map(ReplicaAddr),
+            addr: (first_line == FirstLine::Any).then_some(ReplicaAddr(listen)),
+            first_line,
             socket,
         })
     }
+
+    /// Returns a socket for the bundled replica, which listens on a port if there is none.
+    fn own_socket(&mut self) -> Option<ChildSocket> {
+        let socket = self.sockets.next_path();
+        socket
+            .inspect_err(|err| tracing::info!("a replica listens on a port: {err}"))
+            .ok()
+    }
+}
+
+/// Returns a program with our environment, but for what is ours alone.
+fn program(path: &Path) -> Command {
+    let mut program = Command::new(path);
+    for (key, _) in std::env::vars_os() {
+        let name = key.to_string_lossy();
+        if name.starts_with(OWN_VARIABLE_PREFIX) || FOREIGN_VARIABLES.contains(&&*name) {
+            program.env_remove(key);
+        }
+    }
+    program
+}
+
+/// Returns a shell that runs a custom command, which finds its address in the environment.
+fn shell(custom: &str, listen: &StreamAddr) -> Command {
+    let mut shell = program(Path::new("/bin/sh"));
+    shell
+        .arg("-c")
+        .arg(format!("{DIE_WITH_PARENT_WRAPPER}{custom}"));
+    match listen {
+        StreamAddr::Tcp(addr) => shell.env("PORT", addr.port().to_string()),
+        StreamAddr::Unix(path) => shell.env("SOCKET", path.as_path()),
+    };
+    shell
 }
 
 /// Returns a loopback address whose port is free at this moment. If another process takes the port
 /// before the child binds it, the child exits, and its successor gets another port.
 fn free_port() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+    TcpListener::bind(ANY_PORT)?.local_addr()
 }

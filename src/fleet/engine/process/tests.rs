@@ -71,7 +71,7 @@ impl Bench {
 async fn a_child_gets_the_contract_and_a_group_of_its_own() {
     let commands = format!(
         r#"{LISTEN}
-        echo "$SERVER_ID $REPLICA_NAME $REPLICA_LISTEN $REPLICA_PARENT" > "$DIR/env"
+        echo "$SERVER_ID $REPLICA_NAME $REPLICA_LISTEN $REPLICA_PARENT $REPLICA_SOCKET" > "$DIR/env"
         cut -d' ' -f5 /proc/$$/stat > "$DIR/group"
         echo $$ > "$DIR/pid"
         exec cat"#
@@ -80,7 +80,11 @@ async fn a_child_gets_the_contract_and_a_group_of_its_own() {
     bench.expect_started().await;
     let us = std::process::id();
     let env = bench.binary.file("env");
-    assert_eq!(env, format!("7 S7 127.0.0.1:0 {us}\n"));
+    let socket = env.strip_prefix(&format!("7 S7 127.0.0.1:0 {us} /"));
+    assert!(
+        socket.is_some_and(|path| path.ends_with("/1.sock\n")),
+        "{env}"
+    );
     let pid = bench.binary.file("pid");
     assert_eq!(bench.binary.file("group"), pid);
     bench.engine.remove(ID, StopMode::Graceful);
@@ -202,11 +206,19 @@ async fn a_first_line_without_an_address_is_a_failure() {
 
 #[tokio::test]
 async fn an_address_that_is_not_the_childs_own_is_a_failure() {
-    for addr in ["127.0.0.1:0", "0.0.0.0:80", "192.0.2.1:80", "[::]:80"] {
+    let any_port = ["127.0.0.1:0", "0.0.0.0:80", "192.0.2.1:80", "[::]:80"];
+    for addr in any_port.into_iter().chain(["unix:/run/1.sock"]) {
         let mut bench = begin(&format!(r#"echo '{{"listen":"{addr}"}}'; exec cat"#));
-        let why = format!("it listens on {addr}, not on a port of the loopback address");
+        let why =
+            format!("it listens on {addr}, not on its socket or a port of the loopback address");
         assert_eq!(bench.event().await, EngineEvent::Failed { id: ID, why });
     }
+    let mut bench = begin(r#"echo "{\"listen\":\"unix:$REPLICA_SOCKET\"}"; exec cat"#);
+    let event = bench.event().await;
+    let EngineEvent::Started { addr, .. } = event else {
+        panic!("{event:?}");
+    };
+    assert!(addr.0.unix().is_some(), "{addr}");
     for addr in ["[::1]:80", "[::ffff:127.0.0.1]:80", "127.0.0.2:80"] {
         let mut bench = begin(&format!(r#"echo '{{"listen":"{addr}"}}'; exec cat"#));
         let addr = ReplicaAddr(addr.parse::<std::net::SocketAddr>().unwrap().into());
