@@ -19,6 +19,7 @@ mod order;
 mod queue;
 mod replacement;
 mod replica_info;
+mod slot_names;
 
 pub use backend_addr::{BackendAddr, BackendSeat, BadBackendAddr};
 pub use error::{MAX_QUEUED_ORDERS, OrderError};
@@ -28,6 +29,7 @@ pub use replacement::{
     DEFAULT_MONITOR, ReplaceOptions, ReplacePace, ReplaceRequest, ReplaceTarget, VersionRequest,
 };
 pub use replica_info::{FleetSnapshot, PastReplica, ReplacementInfo, ReplicaInfo, ReplicaState};
+pub use slot_names::check_slot_names;
 
 /// Maximum length of a request body on the admin paths, in bytes; a longer one gets 413.
 pub const MAX_ORDER_BODY: usize = 64 * 1024;

@@ -2,15 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::limits::ControlLimits;
 use super::reload_call::ReloadCall;
 use crate::access::AccessPolicy;
 use crate::clients::ClientPolicy;
-use crate::fleet::{Event, Journal};
+use crate::fleet::{Event, Journal, ServiceReading};
 use crate::orders::OrderQueue;
 use crate::roster::Observer;
 use crate::settings::Settings;
@@ -18,6 +18,8 @@ use crate::stats::Sampler;
 
 /// Name of the engine of fixed backends.
 const FIXED: &str = "fixed";
+/// Name of the engine of a swarm's service.
+const SWARM: &str = "swarm";
 
 /// Handles into the rest of the program.
 #[derive(Clone)]
@@ -76,6 +78,8 @@ pub struct StatsSources {
     pub fleet_counts: Arc<dyn Fn() -> FleetCounts + Send + Sync>,
     /// Name of the engine that starts replicas.
     pub engine: &'static str,
+    /// Latest reading of the followed service; `None` with other engines.
+    pub service: watch::Receiver<Option<ServiceReading>>,
     /// Start of the program.
     pub started: SystemTime,
 }
@@ -93,6 +97,18 @@ impl StatsSources {
     /// Returns `true` if the replicas are fixed addresses: they have no number.
     pub(super) fn has_fixed_backends(&self) -> bool {
         self.engine == FIXED
+    }
+
+    /// Returns `true` if the replicas are tasks of a service, which numbers, removes and replaces
+    /// them.
+    pub(super) fn has_service(&self) -> bool {
+        self.engine == SWARM
+    }
+
+    /// Returns the version of the followed service and the age of its latest reading.
+    pub(super) fn service_reading(&self, now: Instant) -> Option<(u64, Duration)> {
+        let reading = (*self.service.borrow())?;
+        Some((reading.version, now.saturating_duration_since(reading.at)))
     }
 }
 

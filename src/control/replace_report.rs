@@ -20,6 +20,9 @@ pub(super) async fn plan(
     context: &ControlContext,
     request: &ReplaceRequest,
 ) -> Result<Report, String> {
+    if context.sources.has_service() {
+        return Err(OrderError::unplanned_update().sentence);
+    }
     let fleet = context.orders.show().await;
     let fleet = fleet.map_err(|refusal| refusal.sentence)?;
     report(request, &fleet.all)

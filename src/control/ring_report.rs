@@ -6,14 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::context::ControlContext;
+use super::context::{ControlContext, StatsSources};
 use super::key_report::owner_report;
 use super::ring_query::{PlannedChange, RingQuery};
 use crate::load::LoadBound;
-use crate::orders::{BackendChange, ChangeRequest, OrderError};
+use crate::orders::{BackendChange, ChangeRequest, OrderError, check_slot_names};
 use crate::ring::forecast::{Forecast, KeyShares};
 use crate::ring::{ArcOwners, Ring, Seat, Weight};
 use crate::roster::{ReplicaName, Roster};
@@ -26,29 +27,49 @@ pub(super) type Report = (Vec<String>, Value);
 /// # Errors
 /// As [`report`], and [`check_engine`].
 pub(super) async fn query(context: &ControlContext, question: RingQuery) -> Result<Report, String> {
-    if let RingQuery::Plan(change) = &question {
-        check_engine(change, context.sources.has_fixed_backends())?;
-    }
     let (roster, max) = (context.roster.latest(), context.max_replicas);
+    if let RingQuery::Plan(change) = &question {
+        let checked = check_engine(change, &context.sources, &roster);
+        checked.map_err(|refusal| refusal.sentence)?;
+    }
+    let service = match question {
+        RingQuery::Ring => context.sources.service_reading(Instant::now()),
+        _ => None,
+    };
     let work = move || report(&question, &roster, max);
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err("the answer could not be computed".into()))
+    let mut report = done.unwrap_or_else(|_| Err("the answer could not be computed".into()))?;
+    if let Some((version, age)) = service {
+        let age = age.as_secs_f64();
+        let line = format!("service version {version}, read {age:.1} s ago");
+        report.0.push(line);
+        report.1["service"] = json!({"version": version, "age_s": age});
+    }
+    Ok(report)
 }
 
 /// Checks that the engine can make a change.
 ///
 /// # Errors
-/// The sentence by which the fleet would refuse the order.
-fn check_engine(change: &PlannedChange, has_fixed_backends: bool) -> Result<(), String> {
-    let refusal = match change {
-        PlannedChange::Add(_) if has_fixed_backends => OrderError::fixed_number_of_backends(),
-        PlannedChange::Rm(rm) if has_fixed_backends && rm.names.len() < rm.n => {
-            OrderError::unnamed_backend()
+/// The refusal that the fleet would give the order.
+fn check_engine(
+    change: &PlannedChange,
+    sources: &StatsSources,
+    roster: &Roster,
+) -> Result<(), OrderError> {
+    let is_fixed = sources.has_fixed_backends();
+    Err(match change {
+        PlannedChange::Add(_) if is_fixed => OrderError::fixed_number_of_backends(),
+        PlannedChange::Add(add) if sources.has_service() => {
+            return check_slot_names(add, |seat| roster.ring.seats().contains(seat));
         }
-        PlannedChange::AddBackend(_) if !has_fixed_backends => OrderError::no_backends(),
+        PlannedChange::Rm(rm) if is_fixed && rm.names.len() < rm.n => OrderError::unnamed_backend(),
+        PlannedChange::Rm(rm) if sources.has_service() && !rm.names.is_empty() => {
+            OrderError::unchosen_slots()
+        }
+        PlannedChange::AddBackend(_) if !is_fixed => OrderError::no_backends(),
         _ => return Ok(()),
-    };
-    Err(refusal.sentence)
+    })
 }
 
 /// Answers `question` about `roster`, in a fleet of at most `max_replicas`.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::bail;
 use tokio::sync::{oneshot, watch};
 
+use super::engine::ServiceReading;
 use super::event_loop::Stop;
 use super::journal::Journal;
 use super::plan::{Ownership, Status};
@@ -30,6 +31,7 @@ pub struct Fleet {
     pub(super) status: watch::Receiver<Status>,
     pub(super) backends: FixedBackends,
     pub(super) journal: Journal,
+    pub(super) service: watch::Receiver<Option<ServiceReading>>,
     pub(super) close: shutdown::Trigger,
     pub(super) ownership: watch::Sender<Ownership>,
     pub(super) stop: oneshot::Sender<Stop>,
@@ -56,6 +58,13 @@ impl Fleet {
     #[must_use]
     pub fn journal(&self) -> Journal {
         self.journal.clone()
+    }
+
+    /// Returns the latest reading of the followed service; `None` before the first one, and with
+    /// other engines.
+    #[must_use]
+    pub fn service_reading(&self) -> watch::Receiver<Option<ServiceReading>> {
+        self.service.clone()
     }
 
     /// Returns a function that checks whether requests can be served at the time of its call. Its

@@ -32,7 +32,7 @@ mod version;
 pub use discovery::{Discovery, discover};
 pub use engine::{
     ContainerOptions, ContainerSettings, Image, LookupSettings, OwnPorts, ProcessSettings,
-    PullPolicy, SwarmSettings,
+    PullPolicy, ServiceReading, SwarmSettings,
 };
 pub use events::{EventKind, ReplicaEvent, Setting, SettingChange};
 pub use handle::Fleet;

@@ -11,7 +11,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::discovery::{Discovery, EngineSurvey};
-use super::engine::{Docker, Engine, EngineEvents, Fixed, Management, Process, Resolver, Swarm};
+use super::engine::{
+    Docker, Engine, EngineEvents, Fixed, Management, PollReports, Process, Resolver, Swarm,
+};
 use super::event_loop::{BackendSaver, FleetLoop, Heartbeats, Inbox, Pending, SaveResult};
 use super::event_recorder::EventRecorder;
 use super::handle::{FixedBackends, Fleet};
@@ -55,7 +57,12 @@ pub fn start(
     orders.names.send_replace(plan.listed().into());
     let journal = Journal::default();
     let engine_events = EngineEvents::new(engine_events);
-    let mut engine = new_engine(&settings, survey, &journal, engine_events)?;
+    let (readings, service) = watch::channel(None);
+    let reports = PollReports {
+        readings,
+        counters: Arc::clone(settings.counters.fleet()),
+    };
+    let mut engine = new_engine(&settings, survey, &journal, reports, engine_events)?;
     engine.set_handover(is_takeover);
     let schedule = settings.heartbeat.as_ref();
     let schedule = schedule.map(|heartbeat| probe_schedule(heartbeat, engine.management()));
@@ -94,6 +101,7 @@ pub fn start(
         status: status_seen,
         backends,
         journal,
+        service,
         close,
         ownership,
         stop,
@@ -130,6 +138,7 @@ fn new_engine(
     settings: &FleetSettings,
     survey: EngineSurvey,
     journal: &Journal,
+    reports: PollReports,
     engine_events: EngineEvents,
 ) -> anyhow::Result<Box<dyn Engine>> {
     Ok(match (&settings.replicas, survey) {
@@ -147,7 +156,7 @@ fn new_engine(
                 tracing::info!("{event}");
                 journal.push(SystemTime::now(), EventBody::Replica(event));
             }
-            let counters = Arc::clone(settings.counters.fleet());
+            let counters = reports.counters;
             let (adopted, discarded) = (&adoption.adopted, &adoption.discarded);
             Box::new(Docker::new(
                 environment,
@@ -158,7 +167,7 @@ fn new_engine(
             ))
         }
         (ReplicaSettings::Swarm(_), EngineSurvey::Swarm(node)) => {
-            Box::new(Swarm::new(*node, engine_events))
+            Box::new(Swarm::new(*node, reports, engine_events))
         }
         (ReplicaSettings::Swarm(_), _) => bail!("the node of the swarm was not surveyed"),
         (ReplicaSettings::Docker(_), _) => bail!("the existing containers were not discovered"),

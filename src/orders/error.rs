@@ -69,6 +69,28 @@ impl OrderError {
         Self::invalid("only fixed backends (--backend) have addresses of yours")
     }
 
+    /// Returns the error of an `rm` of names, or a plan of one, with a service.
+    #[must_use]
+    pub fn unchosen_slots() -> Self {
+        Self::invalid("a swarm chooses itself which replicas go: leave the names out")
+    }
+
+    /// Returns the error of an `add` of names, or a plan of one, with a service whose next slots
+    /// have other names.
+    #[must_use]
+    pub fn other_slots(names: &[String]) -> Self {
+        let names = names.join(", ");
+        Self::invalid(format!("the next replicas of a swarm are named {names}"))
+    }
+
+    /// Returns the error of a plan of a replacement with a service.
+    #[must_use]
+    pub fn unplanned_update() -> Self {
+        Self::invalid(
+            "a swarm replaces its tasks as update_config of the service says: docker service inspect",
+        )
+    }
+
     /// Returns the error of an order that would add `n` replicas to these.
     #[must_use]
     pub fn too_many(n: usize, wanted: usize, max: usize) -> Self {

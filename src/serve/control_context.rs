@@ -48,6 +48,7 @@ pub(super) fn control_context(known: ControlDeps, fleet: &Fleet) -> control::Con
             recorder: known.recorder,
             fleet_counts: Arc::new(fleet_counts),
             engine: known.engine,
+            service: fleet.service_reading(),
             started: SystemTime::now(),
         },
         ready: Arc::new(move || match known.stopping.is_cancelled() {

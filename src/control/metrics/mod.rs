@@ -75,6 +75,12 @@ fn about(families: &mut Families, context: &ControlContext, fleet: &FleetCountsS
         help,
         [(engine, f64::from(u8::from(fleet.engine_up)))],
     );
+    if let Some((version, age)) = sources.service_reading(Instant::now()) {
+        let help = "Version of the followed service, as this balancer has read it last.";
+        families.gauge("service_version", help, unlabelled(version as f64));
+        let help = "Time since this balancer has last read the followed service.";
+        families.gauge("engine_age_seconds", help, unlabelled(age.as_secs_f64()));
+    }
     let fleet = (sources.fleet_counts)();
     let help = "Number of replicas that are wanted.";
     families.gauge("replicas_wanted", help, unlabelled(fleet.wanted as f64));

@@ -1,8 +1,15 @@
 //! Questions about the ring and changes of it, in text. The ring is the classic ring of three
 //! seats, whose shares are known exactly.
 
+use std::time::Instant;
+
+use tokio::sync::watch;
+
 use super::*;
 use crate::control::ring_query::{PlannedChange, RingQuery};
+use crate::fleet::ServiceReading;
+
+const METRICS: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 const RING: &str = "ring classic
 seat 1   S1            83.59 %
@@ -181,6 +188,69 @@ fn a_plan_is_refused_where_its_order_would_be() {
     }
     let named = port.ask("plan rm 1 S2\n");
     assert!(named.contains("moved 4.69 %"), "{named}");
+}
+
+#[test]
+fn with_a_service_a_plan_is_refused_where_its_order_would_be() {
+    let port = port_with(|context| context.sources.engine = "swarm");
+    let chosen = "a swarm chooses itself which replicas go: leave the names out";
+    let update =
+        "a swarm replaces its tasks as update_config of the service says: docker service inspect";
+    for (line, sentence) in [
+        ("plan add 1 S5", "the next replicas of a swarm are named S4"),
+        (
+            "plan add 2 S4 T",
+            "the next replicas of a swarm are named S4, S5",
+        ),
+        ("plan rm S2", chosen),
+        ("plan rm 2 S2", chosen),
+        ("plan replace all", update),
+        ("plan replace all app:2", update),
+        (
+            "plan add T 127.0.0.1:9",
+            "only fixed backends (--backend) have addresses of yours",
+        ),
+    ] {
+        assert_eq!(port.ask(format!("{line}\n")), format!("ERR {sentence}\n\n"));
+    }
+    for line in ["plan add 2 S4 S5", "plan add 1", "plan rm 1"] {
+        let answer = port.ask(format!("{line}\n"));
+        assert!(answer.starts_with(line), "{answer}");
+    }
+}
+
+#[test]
+fn with_a_service_reports_tell_its_version_and_the_age_of_the_reading() {
+    let (readings, service) = watch::channel(None);
+    let port = port_with(|context| context.sources.service = service);
+    assert_eq!(port.ask("ring\n"), RING, "it was not read yet");
+    assert!(!port.ask(METRICS).contains("service_version"));
+    let age = Duration::from_secs(90);
+    let at = Instant::now()
+        .checked_sub(age)
+        .expect("a machine that runs for 90 s");
+    readings.send_replace(Some(ServiceReading { version: 1359, at }));
+    let ring = port.ask("ring\n");
+    let line = ring.trim_end().lines().last().unwrap();
+    let age = line
+        .strip_prefix("service version 1359, read ")
+        .expect(line);
+    let age = age.strip_suffix(" s ago").expect(line);
+    assert!(age.parse::<f64>().unwrap() >= 90.0, "{line}");
+    let json = port.ask("ring json\n");
+    assert!(
+        json.contains(r#""version":1359"#) && json.contains(r#""age_s":9"#),
+        "{json}"
+    );
+    let metrics = port.ask(METRICS);
+    assert!(
+        metrics.contains("\nringmaster_service_version 1359\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("\nringmaster_engine_age_seconds 9"),
+        "{metrics}"
+    );
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::watch;
+
 use crate::access::AccessPolicy;
 use crate::control::{ControlContext, ControlLimits, FleetCounts, StatsSources, reload_queue};
 use crate::fleet::{self, EventBody, Journal, ReplicaEvent};
@@ -257,6 +259,7 @@ pub(super) fn context() -> (
                 replacing: true,
             }),
             engine: "fixed",
+            service: watch::channel(None).1,
             started: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
         },
         settings: Arc::new(settings()),

@@ -29,5 +29,5 @@ pub(super) use service::{
     ChangeId, ChangedService, ServiceChange, ServiceSnapshot, Task, TaskContainer, TaskId,
     TaskStage,
 };
-pub use swarm::SwarmSettings;
-pub(super) use swarm::{Swarm, SwarmNode};
+pub(super) use swarm::{PollReports, Swarm, SwarmNode};
+pub use swarm::{ServiceReading, SwarmSettings};

@@ -4,9 +4,8 @@ use super::state::PlanState;
 use super::{add, ring_settings};
 use crate::fleet::engine::{ServiceChange, ServiceSnapshot, TaskContainer, TaskId};
 use crate::orders::{
-    ChangeRequest, Order, OrderError, ReplaceRequest, ReplaceTarget, VersionRequest,
+    Order, OrderError, ReplaceRequest, ReplaceTarget, VersionRequest, check_slot_names,
 };
-use crate::ring::Seat;
 use crate::roster::ReplicaName;
 
 /// Means by which an order is carried out.
@@ -29,16 +28,15 @@ pub(super) fn work_for(
 ) -> Result<OrderWork, OrderError> {
     let max = state.policy.max_replicas;
     Ok(OrderWork::Change(match order {
-        Order::Add(ChangeRequest { n, names }) => {
+        Order::Add(change) => {
+            let n = change.n;
             add::next_seats(state, n)?;
-            check_names(service, n, &names)?;
-            let from = (!names.is_empty()).then_some(service.wanted);
+            check_slot_names(&change, |seat| service.seats.contains_key(seat))?;
+            let from = (!change.names.is_empty()).then_some(service.wanted);
             ServiceChange::Add { n, max, from }
         }
         Order::Rm(change) if !change.names.is_empty() => {
-            return Err(OrderError::invalid(
-                "a swarm chooses itself which replicas go: leave the names out",
-            ));
+            return Err(OrderError::unchosen_slots());
         }
         Order::Rm(change) => ServiceChange::Remove(change.n),
         Order::Scale(n) if n > max && n > service.wanted => {
@@ -90,30 +88,6 @@ fn container_of(
             "{name} runs on another node: send this to the balancer there"
         ))
     })
-}
-
-/// Checks that names are those of the slots which the orchestrator fills next, the lowest free
-/// ones.
-///
-/// # Errors
-/// They are not.
-fn check_names(
-    service: &ServiceSnapshot,
-    n: usize,
-    names: &[ReplicaName],
-) -> Result<(), OrderError> {
-    let free = (1..)
-        .map(Seat)
-        .filter(|seat| !service.seats.contains_key(seat));
-    let next: Vec<String> = free.take(n).map(|seat| format!("S{seat}")).collect();
-    let is_next = |name: &ReplicaName| next.iter().any(|next| next == name.as_ref());
-    match names.iter().all(is_next) {
-        true => Ok(()),
-        false => Err(OrderError::invalid(format!(
-            "the next replicas of a swarm are named {}",
-            next.join(", ")
-        ))),
-    }
 }
 
 /// Returns the task of the replica of this name.

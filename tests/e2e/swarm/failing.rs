@@ -40,13 +40,19 @@ fn a_swarm_that_fails_in_any_way_removes_nothing_and_fails_no_request() {
         (SERVICE, FaultMode::Says("{}".to_owned())),
         (TASKS, FaultMode::DoneInSilence),
     ];
+    let engine_is = |state: u8| {
+        let line = format!("ringmaster_engine_up{{engine=\"swarm\"}} {state}\n");
+        eventually(TEST_TIMEOUT, &line, || program.metrics().contains(&line));
+    };
     for (call, fault) in faults {
         engine.inject(call, fault.clone(), ALWAYS);
         expect_calls(&engine, call, 3);
         load.go_on(50);
         assert_eq!(program.rep(), ["S1", "S2", "S3"], "{call} {fault:?}");
+        engine_is(0);
         engine.clear_faults();
         expect_calls(&engine, TASKS, 2);
+        engine_is(1);
     }
     load.finish().expect_no_failure();
     program.expect_log(FAILS);

@@ -11,6 +11,7 @@ mod labels;
 mod node;
 mod order;
 mod own_container;
+mod reading;
 mod settings;
 mod snapshot;
 mod target;
@@ -30,12 +31,15 @@ use crate::orders::VersionRequest;
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
 pub(in crate::fleet) use node::SwarmNode;
+pub(in crate::fleet) use reading::PollReports;
+pub use reading::ServiceReading;
 pub use settings::SwarmSettings;
 
 /// The tasks of a service.
 #[derive(Debug)]
 pub(in crate::fleet) struct Swarm {
     node: SwarmNode,
+    reports: PollReports,
     /// The task that follows the service.
     task: Option<AbortHandle>,
     /// Wakes that task when the service was changed here.
@@ -48,9 +52,14 @@ pub(in crate::fleet) struct Swarm {
 
 impl Swarm {
     /// Creates an engine that asks this node.
-    pub(in crate::fleet) fn new(node: SwarmNode, events: EngineEvents) -> Self {
+    pub(in crate::fleet) fn new(
+        node: SwarmNode,
+        reports: PollReports,
+        events: EngineEvents,
+    ) -> Self {
         Self {
             node,
+            reports,
             task: None,
             news: Arc::default(),
             writer: Arc::default(),
@@ -72,7 +81,7 @@ impl Engine for Swarm {
 
     fn begin(&mut self) {
         let (node, news) = (self.node.clone(), Arc::clone(&self.news));
-        let work = watch::follow(node, news, self.events.clone());
+        let work = watch::follow(node, self.reports.clone(), news, self.events.clone());
         self.task = Some(tokio::spawn(work).abort_handle());
     }
 

@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::labels;
 use super::node::{LocateError, SwarmNode};
+use super::reading::{PollReports, ServiceReading};
 use super::snapshot::{replicas, snapshot, task, version};
 use super::target::Target;
 use crate::fleet::engine::client::ApiError;
@@ -41,6 +42,7 @@ enum PollError {
 #[derive(Debug)]
 struct Follower {
     node: SwarmNode,
+    reports: PollReports,
     target: Option<Target>,
     /// Version of the service that was read last. Versions grow over all objects of a swarm, so a
     /// service that was made again has a greater one.
@@ -53,9 +55,15 @@ struct Follower {
 
 /// Follows the service of this node until it is aborted, and reports each change. `news` begin a
 /// poll at once.
-pub(super) async fn follow(node: SwarmNode, news: Arc<Notify>, events: EngineEvents) {
+pub(super) async fn follow(
+    node: SwarmNode,
+    reports: PollReports,
+    news: Arc<Notify>,
+    events: EngineEvents,
+) {
     let mut follower = Follower {
         node,
+        reports,
         target: None,
         version: 0,
         latest: None,
@@ -64,7 +72,7 @@ pub(super) async fn follow(node: SwarmNode, news: Arc<Notify>, events: EngineEve
     };
     loop {
         let polled = follower.poll().await;
-        follower.log(polled.as_ref().err());
+        follower.report(polled.as_ref());
         if let Ok(snapshot) = polled
             && follower.latest.as_deref() != Some(&snapshot)
         {
@@ -147,16 +155,25 @@ impl Follower {
         }
     }
 
-    /// Logs the first failure of several, and their end.
-    fn log(&mut self, failure: Option<&PollError>) {
-        match failure {
-            Some(err) if !self.fails => {
+    /// Publishes the reading, or whether the engine answers. Of several failures the first one is
+    /// logged, and their end.
+    fn report(&mut self, polled: Result<&ServiceSnapshot, &PollError>) {
+        match polled {
+            Err(err) if !self.fails => {
                 tracing::warn!("cannot follow the service, replicas stay as they are: {err}");
             }
-            None if self.fails => tracing::info!("the service is followed again"),
+            Ok(_) if self.fails => tracing::info!("the service is followed again"),
             _ => {}
         }
-        self.fails = failure.is_some();
+        self.fails = polled.is_err();
+        self.reports.counters.engine_answers(!self.fails);
+        if let Ok(snapshot) = polled {
+            let reading = ServiceReading {
+                version: snapshot.version,
+                at: Instant::now(),
+            };
+            self.reports.readings.send_replace(Some(reading));
+        }
     }
 }
 
