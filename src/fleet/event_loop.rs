@@ -87,6 +87,7 @@ impl FleetLoop {
         let (mut stop_by, mut leave) = (None::<Instant>, false);
         self.engine.begin();
         self.step(Input::Begin);
+        let mut deadline = self.plan.deadline();
         while !self.pending.finished {
             // Timers come before orders and evidence, which clients could send without end.
             let input = tokio::select! {
@@ -114,8 +115,11 @@ impl FleetLoop {
                     Input::Ownership(ownership)
                 }
                 Some(event) = inbox.engine.recv() => Input::Engine(event),
-                Some((id, event)) = inbox.probes.recv() => self.on_probe(id, event),
-                () = sleep_until_some(self.plan.deadline()) => Input::Tick,
+                Some((id, event)) = inbox.probes.recv() => match self.on_probe(id, event) {
+                    Some(input) => input,
+                    None => continue,
+                },
+                () = sleep_until_some(deadline) => Input::Tick,
                 () = sleep(ACKNOWLEDGE_POLL), if self.waits_for_workers() => Input::Tick,
                 Some(reply) = inbox.snapshots.recv() => {
                     // The client may have left.
@@ -132,6 +136,7 @@ impl FleetLoop {
             };
             self.step(input);
             self.check_drains();
+            deadline = self.plan.deadline();
         }
         self.recorder.flush(true);
         let close = self.engine.close(leave);
@@ -154,8 +159,9 @@ impl FleetLoop {
     }
 
     /// Handles the result of a heartbeat. The first answer of a started replica completes its
-    /// start.
-    fn on_probe(&mut self, id: ReplicaId, event: ProbeEvent) -> Input {
+    /// start. Returns `None` if no step is needed. While workers are waited for, each step looks
+    /// after them.
+    fn on_probe(&mut self, id: ReplicaId, event: ProbeEvent) -> Option<Input> {
         if event == ProbeEvent::Answered {
             if let Some(start) = self.pending.spawning.remove(&id) {
                 self.counters.fleet().spawns.observe(start.elapsed());
@@ -164,7 +170,10 @@ impl FleetLoop {
                 self.recorder.record_answer(seat);
             }
         }
-        Input::Probe(id, event)
+        let input = Input::Probe(id, event);
+        let is_routine =
+            !self.waits_for_workers() && self.plan.record_routine(&input, Instant::now());
+        (!is_routine).then_some(input)
     }
 
     /// Completes the drains of replicas that have become idle.

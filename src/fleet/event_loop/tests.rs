@@ -4,6 +4,7 @@ use tokio::sync::mpsc;
 
 use super::super::engine::{EngineEvents, Fixed, LookupSettings, OwnPorts, Resolver};
 use super::super::journal::Journal;
+use super::super::plan::MissReason;
 use super::super::{
     Discovery, FixedSettings, FleetSettings, HeartbeatSettings, Probe, ProbeKind, ReplicaSettings,
     discover,
@@ -81,6 +82,30 @@ fn fleet_loop() -> (FleetLoop, Subscriber) {
         pending: Pending::default(),
     };
     (fleet, workers.remove(0))
+}
+
+#[tokio::test]
+async fn a_routine_answer_needs_no_step_unless_a_worker_is_waited_for() {
+    let (mut fleet, worker) = fleet_loop();
+    let id = ReplicaId(1);
+    worker.acknowledge(fleet.publisher.version());
+    fleet.step(Input::Begin);
+    let first = fleet.on_probe(id, ProbeEvent::Answered);
+    fleet.step(first.expect("it takes its seat"));
+    assert!(fleet.waits_for_workers());
+    let meanwhile = fleet.on_probe(id, ProbeEvent::Answered);
+    assert!(meanwhile.is_some(), "each step looks after the worker");
+    worker.acknowledge(fleet.publisher.version());
+    fleet.step(Input::Tick);
+    let missed = ProbeEvent::Missed {
+        sent: Instant::now(),
+        why: MissReason::Silent,
+    };
+    assert!(fleet.on_probe(id, ProbeEvent::Answered).is_none());
+    let missed = fleet.on_probe(id, missed).expect("a miss is none");
+    fleet.step(missed);
+    let after = fleet.on_probe(id, ProbeEvent::Answered);
+    assert!(after.is_some(), "the miss is forgotten by a step");
 }
 
 #[tokio::test]

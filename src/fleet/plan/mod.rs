@@ -43,6 +43,7 @@ mod resume;
 mod ring_settings;
 mod rm;
 mod rolling_replace;
+mod routine;
 mod scale;
 mod seat;
 mod seat_history;

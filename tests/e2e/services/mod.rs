@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Signal, TEST_TIMEOUT, fresh_path, signal};
 
 mod haproxy;
-mod nginx;
+pub(crate) mod nginx;
 mod observability;
 mod postgres;
 mod prometheus;
@@ -29,9 +29,9 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// A third-party server, and the folder it lives in. Both go with the value.
 #[derive(Debug)]
-struct Service {
+pub(crate) struct Service {
     child: Child,
-    addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     folder: PathBuf,
 }
 
@@ -107,7 +107,7 @@ fn free_port() -> SocketAddr {
 }
 
 /// Returns `true` if a program is installed. If not, reports that `test` is skipped.
-fn is_here(program: &str, test: &str, in_ci: bool) -> bool {
+pub(crate) fn is_here(program: &str, test: &str, in_ci: bool) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let here = std::env::split_paths(&paths).any(|folder| folder.join(program).is_file());
     if !here {

@@ -11,14 +11,14 @@ use crate::support::{Ringmaster, exchange};
 
 /// nginx with `global` among its first directives, and with the server that `server` describes for
 /// its folder and address.
-pub(super) fn start(global: &str, server: impl Fn(&Path, SocketAddr) -> String) -> Service {
+pub(crate) fn start(global: &str, server: impl Fn(&Path, SocketAddr) -> String) -> Service {
     Service::start(|folder, addr| {
         let at = folder.display();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let paths = temporary.map(|kind| format!("{kind}_temp_path {at}/{kind};"));
         let text = format!(
             "{global} daemon off; pid {at}/pid; error_log stderr;\n\
-             events {{ worker_connections 64; }}\n\
+             events {{ worker_connections 8192; }}\n\
              http {{ access_log off; {}\n\
              server {{ {} }} }}\n",
             paths.join(" "),

@@ -6,4 +6,5 @@ mod following;
 mod nodes;
 mod order_faults;
 mod orders;
+mod scale;
 mod starting;

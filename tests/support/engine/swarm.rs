@@ -76,7 +76,13 @@ impl Host {
     /// A balancer that follows the service and has announced itself.
     #[track_caller]
     pub(crate) fn launch_follower(&self, args: &[&str]) -> Ringmaster {
-        let port = self.port.to_string();
+        self.launch_follower_of(self.port, args)
+    }
+
+    /// The same for replicas at another port.
+    #[track_caller]
+    pub(crate) fn launch_follower_of(&self, port: u16, args: &[&str]) -> Ringmaster {
+        let port = port.to_string();
         let own = ["--engine", "swarm", "--replica-port", &port];
         Ringmaster::launch(self.command(), &[&own[..], args].concat())
     }

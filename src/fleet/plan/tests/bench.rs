@@ -58,6 +58,27 @@ pub(super) struct Bench {
     pub(super) did: Vec<Action>,
 }
 
+/// Has a plan handle an input, and checks that nothing follows from a routine one.
+pub(super) fn step(
+    plan: &mut Plan,
+    input: Input,
+    now: Instant,
+    env: &mut dyn Environment,
+) -> Vec<Action> {
+    let is_due = plan.deadline().is_some_and(|at| at <= now);
+    let is_routine = !is_due && plan.routine(&input).is_some();
+    let before = (plan.status(), plan.deadline());
+    let actions = plan.step(input, now, env);
+    if is_routine {
+        assert!(
+            actions.is_empty(),
+            "{actions:?} follow from a routine answer"
+        );
+        assert_eq!((plan.status(), plan.deadline()), before);
+    }
+    actions
+}
+
 pub(super) fn name(text: &str) -> ReplicaName {
     text.parse().unwrap()
 }
@@ -193,7 +214,7 @@ impl Bench {
     }
 
     pub(super) fn feed(&mut self, input: Input) -> &[Action] {
-        self.did = self.plan.step(input, self.now, &mut self.dice);
+        self.did = step(&mut self.plan, input, self.now, &mut self.dice);
         &self.did
     }
 

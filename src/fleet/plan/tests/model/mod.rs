@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use super::bench::{version, wording};
+use super::bench::{step, version, wording};
 use crate::fleet::engine::{EngineEvent, ExitReport, Management, StopMode};
 use crate::orders::{self, Order};
 use crate::ring::Spec;
@@ -159,7 +159,7 @@ impl Model {
     }
 
     fn feed(&mut self, input: Input) {
-        let actions = self.plan.step(input, self.now, &mut self.dice);
+        let actions = step(&mut self.plan, input, self.now, &mut self.dice);
         for (at, action) in actions.into_iter().enumerate() {
             self.act(at, action);
         }
