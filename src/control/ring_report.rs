@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -32,20 +31,9 @@ pub(super) async fn query(context: &ControlContext, question: RingQuery) -> Resu
         let checked = check_engine(change, &context.sources, &roster);
         checked.map_err(|refusal| refusal.sentence)?;
     }
-    let service = match question {
-        RingQuery::Ring => context.sources.service_reading(Instant::now()),
-        _ => None,
-    };
     let work = move || report(&question, &roster, max);
     let done = tokio::task::spawn_blocking(work).await;
-    let mut report = done.unwrap_or_else(|_| Err("the answer could not be computed".into()))?;
-    if let Some((version, age)) = service {
-        let age = age.as_secs_f64();
-        let line = format!("service version {version}, read {age:.1} s ago");
-        report.0.push(line);
-        report.1["service"] = json!({"version": version, "age_s": age});
-    }
-    Ok(report)
+    done.unwrap_or_else(|_| Err("the answer could not be computed".into()))
 }
 
 /// Checks that the engine can make a change.

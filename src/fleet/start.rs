@@ -12,7 +12,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::discovery::{Discovery, EngineSurvey};
 use super::engine::{
-    Docker, Engine, EngineEvents, Fixed, Management, PollReports, Process, Resolver, Swarm,
+    Docker, Engine, EngineEvents, Fixed, Management, PollReports, Process, Resolver,
+    ServiceReading, Swarm,
 };
 use super::event_loop::{BackendSaver, FleetLoop, Heartbeats, Inbox, Pending, SaveResult};
 use super::event_recorder::EventRecorder;
@@ -25,6 +26,7 @@ use super::settings::{FleetSettings, HeartbeatSettings, ReplicaSettings};
 use crate::orders::OrderReceiver;
 use crate::roster::{Evidence, Publisher};
 use crate::shutdown;
+use crate::stats::CounterRegistry;
 
 /// Name of the fleet's thread. A panic on it is fatal to the program, in any of its tasks.
 pub const THREAD_NAME: &str = "fleet";
@@ -57,11 +59,7 @@ pub fn start(
     orders.names.send_replace(plan.listed().into());
     let journal = Journal::default();
     let engine_events = EngineEvents::new(engine_events);
-    let (readings, service) = watch::channel(None);
-    let reports = PollReports {
-        readings,
-        counters: Arc::clone(settings.counters.fleet()),
-    };
+    let (reports, service) = poll_reports(&settings.counters);
     let mut engine = new_engine(&settings, survey, &journal, reports, engine_events)?;
     engine.set_handover(is_takeover);
     let schedule = settings.heartbeat.as_ref();
@@ -131,6 +129,15 @@ fn backend_saver(
     let (sender, latest) = watch::channel(plan.backend_seats());
     let saver = BackendSaver::new(state_file, sender, results);
     (saver, saved, FixedBackends { flags, latest })
+}
+
+/// Returns the places at which polls of a service report, and the readings that come there.
+fn poll_reports(
+    counters: &CounterRegistry,
+) -> (PollReports, watch::Receiver<Option<ServiceReading>>) {
+    let (readings, service) = watch::channel(None);
+    let counters = Arc::clone(counters.fleet());
+    (PollReports { readings, counters }, service)
 }
 
 /// Creates the engine and records the containers that were lost while no balancer ran.

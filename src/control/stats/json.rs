@@ -11,7 +11,7 @@ use crate::stats::{PortCounts, Rates, SeatCounts, TICK, TimelinePoint};
 /// ```json
 /// {"version": "0.2.0", "uptime_s": 93.214, "window_s": 4.6, "workers": 2,
 ///  "engine": "process", "engine_up": true, "ring": "uniform", "bound": 1.03,
-///  "ring_hash": "21fba7d6d3c1b0b6",
+///  "ring_hash": "21fba7d6d3c1b0b6", "service": {"version": 1359, "age_s": 0.214},
 ///  "wanted": 3, "N": 3, "up": 3, "standby": 0,
 ///  "seats": [
 ///   {"seat": 1, "name": "S1", "address": "127.0.0.1:40001", "state": "up",
@@ -44,6 +44,8 @@ use crate::stats::{PortCounts, Rates, SeatCounts, TICK, TimelinePoint};
 /// `awaiting` (a reply head) are of this moment, as is `queued` (at the limit of requests in
 /// flight). `home_share`, `share` (of all requests) and times
 /// are null if nothing came within the window.
+/// `service` is the followed service, by its version and the age of the latest reading; null with
+/// other engines.
 ///
 /// Seats are those on the ring, in order; the totals include seats that have left it. `refused` are
 /// malformed requests. `own_replies` includes them, and errors and admin replies of the balancer.
@@ -64,6 +66,9 @@ pub(super) fn render(report: &StatsReport<'_>) -> Value {
         fields["weight"] = holder.weight.into();
         fields
     });
+    let service = report
+        .service
+        .map(|(version, age)| json!({"version": version, "age_s": rounded(age.as_secs_f64(), 3)}));
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_s": rounded(report.stats.uptime.as_secs_f64(), 3),
@@ -74,6 +79,7 @@ pub(super) fn render(report: &StatsReport<'_>) -> Value {
         "ring": report.roster.ring.spec().to_string(),
         "bound": report.roster.bound.limit().unwrap_or(0.0),
         "ring_hash": report.roster.ring_hash().to_string(),
+        "service": service,
         "wanted": report.fleet.wanted,
         "N": report.fleet.answered,
         "up": report.fleet.up,

@@ -79,6 +79,10 @@ pub(super) fn render(report: &StatsReport<'_>) -> Vec<String> {
     queue(&mut lines, &report.all.0);
     port(&mut lines, &report.stats.now.port);
     lines.push(format!("ring-hash {}", report.roster.ring_hash()));
+    if let Some((version, age)) = report.service {
+        let age = age.as_secs_f64();
+        lines.push(format!("service version {version}, read {age:.1} s ago"));
+    }
     lines
 }
 

@@ -12,6 +12,8 @@ use crate::stats::{Rates, SeatCounts, WindowedStats};
 pub(super) struct StatsReport<'a> {
     pub(super) engine: &'static str,
     pub(super) fleet: FleetCounts,
+    /// Version of the followed service, and the age of its latest reading.
+    pub(super) service: Option<(u64, Duration)>,
     pub(super) roster: &'a Roster,
     pub(super) stats: WindowedStats,
     /// Sums over all seats, including those that have left the ring.
@@ -32,6 +34,7 @@ impl<'a> StatsReport<'a> {
         Self {
             engine: sources.engine,
             fleet: (sources.fleet_counts)(),
+            service: sources.service_reading(now),
             roster,
             all: stats.total(),
             stats,

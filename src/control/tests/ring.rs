@@ -223,25 +223,30 @@ fn with_a_service_a_plan_is_refused_where_its_order_would_be() {
 fn with_a_service_reports_tell_its_version_and_the_age_of_the_reading() {
     let (readings, service) = watch::channel(None);
     let port = port_with(|context| context.sources.service = service);
-    assert_eq!(port.ask("ring\n"), RING, "it was not read yet");
+    assert!(
+        !port.ask("stats\n").contains("service"),
+        "it was not read yet"
+    );
+    assert!(port.ask("stats json\n").contains(r#""service":null"#));
     assert!(!port.ask(METRICS).contains("service_version"));
     let age = Duration::from_secs(90);
     let at = Instant::now()
         .checked_sub(age)
         .expect("a machine that runs for 90 s");
     readings.send_replace(Some(ServiceReading { version: 1359, at }));
-    let ring = port.ask("ring\n");
-    let line = ring.trim_end().lines().last().unwrap();
-    let age = line
-        .strip_prefix("service version 1359, read ")
+    let stats = port.ask("stats\n");
+    let line = stats.trim_end().lines().last().unwrap();
+    let age = line.strip_prefix("service version 1359, read ");
+    let age = age
+        .and_then(|rest| rest.strip_suffix(" s ago"))
         .expect(line);
-    let age = age.strip_suffix(" s ago").expect(line);
     assert!(age.parse::<f64>().unwrap() >= 90.0, "{line}");
-    let json = port.ask("ring json\n");
+    let json = port.ask("stats json\n");
     assert!(
-        json.contains(r#""version":1359"#) && json.contains(r#""age_s":9"#),
+        json.contains(r#""service":{"age_s":9"#) && json.contains(r#""version":1359}"#),
         "{json}"
     );
+    assert_eq!(port.ask("ring\n"), RING, "balancers compare it");
     let metrics = port.ask(METRICS);
     assert!(
         metrics.contains("\nringmaster_service_version 1359\n"),

@@ -4,6 +4,7 @@
 //! only then the change takes effect. So an order that fails changes nothing, and the next process
 //! knows all changes that took effect.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::backend::Backend;
@@ -255,4 +256,20 @@ fn take_effect(state: &mut PlanState, new: NewAddress, env: &dyn Environment) {
         Some(id) => seating::take_seat(state, id, false),
         None => candidates::follow(state, env),
     }
+}
+
+/// Returns the addresses of the fixed backends. `true`: a seat with this address has no holder that
+/// is up.
+pub(super) fn addresses(state: &PlanState) -> BTreeMap<BackendAddr, bool> {
+    let mut addresses = BTreeMap::new();
+    for record in state.seats.wanted() {
+        let holder = record.holder.as_ref();
+        let is_up = holder.is_some_and(|holder| holder.health == Health::Up);
+        if let Some(backend) = &record.backend {
+            *addresses.entry(backend.addr.clone()).or_default() |= !is_up;
+        }
+    }
+    let new = state.orders.backend().and_then(BackendOrder::new_address);
+    addresses.extend(new.map(|new| (new.backend.addr.clone(), true)));
+    addresses
 }

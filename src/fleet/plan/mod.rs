@@ -71,7 +71,7 @@ use crate::fleet::engine::VacantSeats;
 use crate::fleet::version::Version;
 use crate::orders::{BackendAddr, BackendSeat, ReplacementInfo, ReplicaInfo};
 use crate::ring::{RingError, Seat};
-use crate::roster::{Health, ReplicaId, ReplicaName};
+use crate::roster::{ReplicaId, ReplicaName};
 use backend_change::BackendOrder;
 pub(super) use probe_types::{MissReason, ProbeEvent, ProbeWording, Refusal};
 use replica::Replica;
@@ -148,6 +148,12 @@ impl Plan {
             service_order::advance(state);
         }
         state.effects.take()
+    }
+
+    /// Records the answer of a replica that serves and has missed nothing. Returns `false` for
+    /// every other input, which needs a step.
+    pub(super) fn record_routine(&mut self, input: &Input, now: Instant) -> bool {
+        routine::record(&mut self.state, input, now)
     }
 
     /// Returns the time at which the plan needs the next step, if no input arrives before.
@@ -234,18 +240,7 @@ impl Plan {
     /// Returns the addresses of the fixed backends. `true`: a seat with this address has no holder
     /// that is up.
     pub(super) fn backends(&self) -> BTreeMap<BackendAddr, bool> {
-        let mut backends = BTreeMap::new();
-        for record in self.state.seats.wanted() {
-            let holder = record.holder.as_ref();
-            let is_up = holder.is_some_and(|holder| holder.health == Health::Up);
-            if let Some(backend) = &record.backend {
-                *backends.entry(backend.addr.clone()).or_default() |= !is_up;
-            }
-        }
-        let order = self.state.orders.backend();
-        let new = order.and_then(BackendOrder::new_address);
-        backends.extend(new.map(|new| (new.backend.addr.clone(), true)));
-        backends
+        backend_order::addresses(&self.state)
     }
 
     /// Returns the fixed backends in the order of `/rep`, those that are being removed excluded.

@@ -1,8 +1,8 @@
 //! Many seats, and many balancers that follow one engine: all have one ring, and what each of them
 //! costs at rest. nginx answers all heartbeats, so that the replicas need no processes.
 //!
-//! `RINGMASTER_SCALE=SEATSxBALANCERS` sets the size and has the cost measured for ten seconds;
-//! without it the test is small and measures nothing.
+//! `RINGMASTER_SCALE='SEATS BALANCERS INTERVAL'` sets the size and the heartbeat interval, and has
+//! the cost measured for ten seconds; without it the test is small and measures nothing.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -11,18 +11,17 @@ use serde_json::{Value, json};
 
 use crate::e2e::services::{is_here, nginx};
 use crate::support::{
-    FakeDocker, FaultMode, Ringmaster, TEST_TIMEOUT, cpu_time, eventually, exclusive_load,
-    kilobytes,
+    FakeDocker, FaultMode, Ringmaster, TEST_TIMEOUT, eventually, exclusive_load, kilobytes,
 };
 
 /// Size of the test in the suite.
-const SMALL: (u32, usize) = (64, 3);
+const SMALL: &str = "64 3 150ms";
 /// Variable with another size.
 const SIZE: &str = "RINGMASTER_SCALE";
 /// Time over which the cost is measured.
 const MEASURED: Duration = Duration::from_secs(10);
-/// Largest time until all replicas have answered.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Unit of the times in /proc/PID/stat.
+const TICKS_PER_SECOND: f64 = 100.0;
 /// Length of a task of a real engine with one network, in bytes.
 const TASK_BYTES: usize = 1650;
 
@@ -51,11 +50,20 @@ fn tasks(slots: u32) -> String {
     Value::Array((1..=slots).map(task).collect()).to_string()
 }
 
-/// Returns the hash of the ring, and the number of replicas that have answered.
-fn state(program: &Ringmaster) -> (String, usize) {
-    let ring: Value = serde_json::from_str(&program.command("ring json")).expect("JSON");
-    let hash = ring["message"]["hash"].as_str().expect("a hash").to_owned();
-    (hash, program.rep().len())
+/// Returns the hash of the ring, and the number of replicas that are up.
+fn state(program: &Ringmaster) -> (String, Option<u64>) {
+    let stats: Value = serde_json::from_str(&program.command("stats json")).expect("JSON");
+    let hash = stats["message"]["ring_hash"].as_str().expect("a hash");
+    (hash.to_owned(), stats["message"]["up"].as_u64())
+}
+
+/// Returns the processor time of a process, with that of its threads that have ended (proc(5)).
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    let (_, rest) = stat.rsplit_once(") ").expect("a name");
+    let times = rest.split(' ').skip(11).take(2);
+    let number = |time: &str| time.parse::<u64>().expect("a number");
+    times.map(number).sum()
 }
 
 #[test]
@@ -65,11 +73,12 @@ fn many_balancers_have_one_ring_of_many_seats() {
     }
     let _turn = exclusive_load();
     let given = std::env::var(SIZE).ok();
-    let (seats, balancers) = given.as_ref().map_or(SMALL, |size| {
-        let (seats, balancers) = size.split_once('x').expect("SEATSxBALANCERS");
-        let number = |text: &str| text.parse().expect("a number");
-        (number(seats), number(balancers) as usize)
-    });
+    let size: Vec<&str> = given.as_deref().unwrap_or(SMALL).split(' ').collect();
+    let [most, balancers, interval] = size[..] else {
+        panic!("{SIZE}='SEATS BALANCERS INTERVAL'");
+    };
+    let seats: u32 = most.parse().expect("a number");
+    let balancers: usize = balancers.parse().expect("a number");
     let replicas = nginx::start(
         "worker_processes 1; worker_rlimit_nofile 16384;",
         |_, addr| {
@@ -84,37 +93,33 @@ fn many_balancers_have_one_ring_of_many_seats() {
     let list = tasks(seats);
     let listed = list.len();
     engine.inject("GET /tasks", FaultMode::Says(list), usize::MAX);
-    let most = seats.to_string();
-    let args = ["--max-replicas", &most, "--workers", "1"];
+    let mut args = vec!["--max-replicas", most, "--workers", "1"];
+    args.extend(["--heartbeat-interval", interval]);
     let begun = Instant::now();
     let launch = |_| engine.launch_follower_of(replicas.addr.port(), &args);
     let all: Vec<Ringmaster> = (0..balancers).map(launch).collect();
+    // Each is ready when all replicas have answered it.
+    let all: Vec<Ringmaster> = all.into_iter().map(Ringmaster::ready).collect();
+    let ready = begun.elapsed();
     let is_one = || {
         let first = state(&all[0]);
-        first.1 == seats as usize && all.iter().all(|one| state(one) == first)
+        first.1 == Some(seats.into()) && all.iter().all(|one| state(one) == first)
     };
-    eventually(
-        START_TIMEOUT.max(TEST_TIMEOUT),
-        "one ring, and every replica",
-        is_one,
-    );
-    let ready = begun.elapsed();
+    eventually(TEST_TIMEOUT, "one ring, and every replica up", is_one);
     if given.is_none() {
         return;
     }
-    let before: Vec<Duration> = all.iter().map(|one| cpu_time(one.pid())).collect();
+    let spent = || all.iter().map(|one| ticks(one.pid())).sum::<u64>();
+    let before = spent();
     let calls = engine.calls().len();
     let begun = Instant::now();
     std::thread::sleep(MEASURED);
-    let spent: Duration = (all.iter().zip(before))
-        .map(|(one, before)| cpu_time(one.pid()) - before)
-        .sum();
     let time = begun.elapsed().as_secs_f64();
-    let cores = spent.as_secs_f64() / time / balancers as f64;
+    let cores = (spent() - before) as f64 / TICKS_PER_SECOND / time / balancers as f64;
     let polls = (engine.calls().len() - calls) as f64 / time / balancers as f64;
     let memory: u64 = all.iter().map(|one| kilobytes(one.pid(), "VmRSS")).sum();
     println!(
-        "{seats} seats, {balancers} balancers: all up {:.1} s after the first start; each: \
+        "{seats} seats, {balancers} balancers, heartbeats every {interval}: all up {:.1} s after the first start; each: \
          {cores:.3} of a core, {polls:.1} calls/s, list of {} KB, {:.1} MB of memory",
         ready.as_secs_f64(),
         listed / 1000,

@@ -25,6 +25,12 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Time between two polls while a slot has no running task, or the service is being changed.
 const BUSY_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Times that a poll took until the next one: polls take at most a tenth of an engine's time, also
+/// when a list of many tasks costs the managers much.
+const POLL_PAUSE: u32 = 10;
+/// Time to the next poll at most, however long the last one took.
+const MAX_INTERVAL: Duration = Duration::from_secs(5);
+
 /// The failure of a poll.
 #[derive(Debug, thiserror::Error)]
 enum PollError {
@@ -49,6 +55,8 @@ struct Follower {
     version: u64,
     latest: Option<Arc<ServiceSnapshot>>,
     fails: bool,
+    /// Time that the last poll took.
+    poll_time: Duration,
     /// Sentences about labels that cannot be read.
     problems: Vec<String>,
 }
@@ -68,10 +76,13 @@ pub(super) async fn follow(
         version: 0,
         latest: None,
         fails: false,
+        poll_time: Duration::ZERO,
         problems: Vec::new(),
     };
     loop {
+        let begun = Instant::now();
         let polled = follower.poll().await;
+        follower.poll_time = begun.elapsed();
         follower.report(polled.as_ref());
         if let Ok(snapshot) = polled
             && follower.latest.as_deref() != Some(&snapshot)
@@ -149,10 +160,14 @@ impl Follower {
             let is_whole = snapshot.seats.len() == snapshot.wanted;
             is_whole && snapshot.seats.keys().all(|seat| filled.contains(seat))
         };
-        match self.fails || self.latest.as_deref().is_none_or(is_filled) {
+        if self.fails {
+            return POLL_INTERVAL;
+        }
+        let least = match self.latest.as_deref().is_none_or(is_filled) {
             true => POLL_INTERVAL,
             false => BUSY_INTERVAL,
-        }
+        };
+        after_poll(least, self.poll_time)
     }
 
     /// Publishes the reading, or whether the engine answers. Of several failures the first one is
@@ -175,6 +190,11 @@ impl Follower {
             self.reports.readings.send_replace(Some(reading));
         }
     }
+}
+
+/// Returns the time to the next poll after one that took this time.
+fn after_poll(least: Duration, poll_time: Duration) -> Duration {
+    least.max((poll_time * POLL_PAUSE).min(MAX_INTERVAL))
 }
 
 /// Returns the path of the list of wanted tasks. The filter is JSON: `{"service":["ID"],
@@ -210,4 +230,25 @@ fn departed(
     departed
         .map(|(id, task)| (id.clone(), task.clone()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poll_that_costs_much_is_made_less_often() {
+        let ms = Duration::from_millis;
+        for (least, took, interval) in [
+            (POLL_INTERVAL, ms(5), POLL_INTERVAL),
+            (POLL_INTERVAL, ms(50), POLL_INTERVAL),
+            (POLL_INTERVAL, ms(51), ms(510)),
+            (BUSY_INTERVAL, ms(5), BUSY_INTERVAL),
+            (BUSY_INTERVAL, ms(40), ms(400)),
+            (BUSY_INTERVAL, ms(500), MAX_INTERVAL),
+            (POLL_INTERVAL, ms(999), MAX_INTERVAL),
+        ] {
+            assert_eq!(after_poll(least, took), interval, "{took:?}");
+        }
+    }
 }

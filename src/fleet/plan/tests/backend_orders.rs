@@ -7,7 +7,7 @@ use crate::fleet::engine::Management;
 use crate::fleet::events::EventKind;
 use crate::orders::{BackendChange, BackendSeat, Order, OrderError, OrderResult};
 use crate::ring::Spec;
-use crate::roster::{Evidence, EvidenceKind};
+use crate::roster::{Evidence, EvidenceKind, Health};
 
 fn change(text: &str, addr: &str) -> BackendChange {
     BackendChange {

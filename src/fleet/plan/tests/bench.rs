@@ -66,7 +66,7 @@ pub(super) fn step(
     env: &mut dyn Environment,
 ) -> Vec<Action> {
     let is_due = plan.deadline().is_some_and(|at| at <= now);
-    let is_routine = !is_due && plan.routine(&input).is_some();
+    let is_routine = !is_due && routine::replica(&plan.state, &input).is_some();
     let before = (plan.status(), plan.deadline());
     let actions = plan.step(input, now, env);
     if is_routine {

@@ -7,6 +7,7 @@ use crate::fleet::engine::{EngineEvent, TaskContainer, TaskStage};
 use crate::fleet::events::EventKind;
 use crate::orders::Order;
 use crate::ring::Spec;
+use crate::roster::Health;
 use TaskStage::{Leaving, Runs};
 
 impl Bench {

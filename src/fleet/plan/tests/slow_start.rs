@@ -6,6 +6,7 @@ use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::Management;
 use crate::orders::Order;
+use crate::roster::Health;
 
 const TIME: Duration = Duration::from_secs(10);
 
