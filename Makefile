@@ -1,11 +1,12 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DENY_VERSION := 0.20.2
 DEB_VERSION := 3.8.0
+CYCLONEDX_VERSION := 0.5.9
 # Version 2 of compose is a subcommand of docker. Version 1 is a separate program.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down image test test-api test-page soak faults chaos bench bench-ring experiments docs deb pgo lint licences fmt clean
+.PHONY: help run up down image test test-api test-page soak faults chaos bench bench-ring experiments docs deb sbom pgo lint licences fmt clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -88,6 +89,14 @@ docs: ## Write the manual pages and shell completions into target/docs
 deb: docs ## Build a Debian package with the service, in target/debian (installs cargo-deb)
 	@cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb@$(DEB_VERSION)
 	cargo deb -p ringmaster --no-build
+
+sbom: ## List the crates of each program (CycloneDX) in target/sbom (installs cargo-cyclonedx)
+	@cargo cyclonedx --version >/dev/null 2>&1 || cargo install --locked cargo-cyclonedx@$(CYCLONEDX_VERSION)
+	cargo cyclonedx --quiet --format json --spec-version 1.5 --override-filename sbom
+	mkdir -p $(TARGET)/sbom
+	mv sbom.json $(TARGET)/sbom/ringmaster.cdx.json
+	mv replica/sbom.json $(TARGET)/sbom/replica.cdx.json
+	mv loadgen/sbom.json $(TARGET)/sbom/loadgen.cdx.json
 
 lint: licences ## Check formatting, clippy, docs, licences and sources; any warning is an error
 	cargo fmt --all --check
