@@ -28,7 +28,7 @@ pub(super) type Report = (Vec<String>, Value);
 pub(super) async fn query(context: &ControlContext, question: RingQuery) -> Result<Report, String> {
     let (roster, max) = (context.roster.latest(), context.max_replicas);
     if let RingQuery::Plan(change) = &question {
-        let checked = check_engine(change, &context.sources, &roster);
+        let checked = check_engine(change, &context.sources, &roster, max);
         checked.map_err(|refusal| refusal.sentence)?;
     }
     let work = move || report(&question, &roster, max);
@@ -44,12 +44,17 @@ fn check_engine(
     change: &PlannedChange,
     sources: &StatsSources,
     roster: &Roster,
+    max: usize,
 ) -> Result<(), OrderError> {
     let is_fixed = sources.has_fixed_backends();
     Err(match change {
         PlannedChange::Add(_) if is_fixed => OrderError::fixed_number_of_backends(),
         PlannedChange::Add(add) if sources.has_service() => {
-            return check_slot_names(add, |seat| roster.ring.seats().contains(seat));
+            let seats = roster.ring.seats();
+            if seats.len().saturating_add(add.n) > max {
+                return Err(OrderError::too_many(add.n, seats.len(), max));
+            }
+            return check_slot_names(add, |seat| seats.contains(seat));
         }
         PlannedChange::Rm(rm) if is_fixed && rm.names.len() < rm.n => OrderError::unnamed_backend(),
         PlannedChange::Rm(rm) if sources.has_service() && !rm.names.is_empty() => {

@@ -194,8 +194,6 @@ fn a_plan_is_refused_where_its_order_would_be() {
 fn with_a_service_a_plan_is_refused_where_its_order_would_be() {
     let port = port_with(|context| context.sources.engine = "swarm");
     let chosen = "a swarm chooses itself which replicas go: leave the names out";
-    let update =
-        "a swarm replaces its tasks as update_config of the service says: docker service inspect";
     for (line, sentence) in [
         ("plan add 1 S5", "the next replicas of a swarm are named S4"),
         (
@@ -204,8 +202,10 @@ fn with_a_service_a_plan_is_refused_where_its_order_would_be() {
         ),
         ("plan rm S2", chosen),
         ("plan rm 2 S2", chosen),
-        ("plan replace all", update),
-        ("plan replace all app:2", update),
+        (
+            "plan add 5000000000 T",
+            "cannot add 5000000000 to 3 replicas: at most 8 are allowed (--max-replicas)",
+        ),
         (
             "plan add T 127.0.0.1:9",
             "only fixed backends (--backend) have addresses of yours",
@@ -216,6 +216,16 @@ fn with_a_service_a_plan_is_refused_where_its_order_would_be() {
     for line in ["plan add 2 S4 S5", "plan add 1", "plan rm 1"] {
         let answer = port.ask(format!("{line}\n"));
         assert!(answer.starts_with(line), "{answer}");
+    }
+}
+
+#[test]
+fn with_a_service_there_is_no_plan_of_a_replacement() {
+    let port = port_with(|context| context.sources.engine = "swarm");
+    let update =
+        "a swarm replaces its tasks as update_config of the service says: docker service inspect";
+    for line in ["plan replace all", "plan replace all app:2"] {
+        assert_eq!(port.ask(format!("{line}\n")), format!("ERR {update}\n\n"));
     }
 }
 

@@ -7,6 +7,8 @@
 //! is kept while it answers, and a move begins with the new address and not with the end of the old
 //! one.
 
+use std::time::Instant;
+
 use super::backend::Backend;
 use super::backend_change::BackendOrder;
 use super::replica::{Phase, Replica};
@@ -69,6 +71,16 @@ pub(super) fn follow(state: &mut PlanState, env: &dyn Environment) {
         start(state, candidate);
     }
     report_failed_lookups(state);
+}
+
+/// Returns the time at which the next failed lookup is reported.
+pub(super) fn deadline(state: &PlanState) -> Option<Instant> {
+    let due = |record: &SeatRecord| {
+        let backend = record.backend.as_ref()?;
+        let is_reported = !record.is_held() && !record.leaving;
+        backend.failures.news_due().filter(|_| is_reported)
+    };
+    state.seats.iter().filter_map(due).min()
 }
 
 /// Reports each name that does not resolve while its seat has no holder that answers.

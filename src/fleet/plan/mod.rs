@@ -169,6 +169,7 @@ impl Plan {
         let times = times.chain(order.and_then(BackendOrder::deadline));
         let times = times.chain(service_order::deadline(state));
         let times = times.chain(eviction::deadline(state));
+        let times = times.chain(candidates::deadline(state));
         // Work that was due and not done in this step waits for something other than time.
         times.filter(|at| *at > state.now).min()
     }

@@ -120,6 +120,12 @@ impl ProbeFailures {
         true
     }
 
+    /// Returns the time at which an event may report the last failure, if none has.
+    pub(super) fn news_due(&self) -> Option<Instant> {
+        let is_news = self.last.is_some() && self.reported != self.last;
+        self.pace.not_before().filter(|_| is_news)
+    }
+
     /// Forgets all failures: the replica has answered.
     pub(super) fn clear(&mut self) {
         *self = Self::default();

@@ -19,6 +19,34 @@ fn the_bundled_replica_listens_on_a_socket() {
 }
 
 #[test]
+fn a_removed_folder_is_made_again_with_any_mask() {
+    let folder = crate::support::fresh_path("sockets");
+    let base = std::env::temp_dir().join(folder.file_name().expect("a name"));
+    std::fs::create_dir(&base).expect("a folder");
+    // A mask that takes the owner's rights (umask(2)).
+    let mut command = crate::support::under(&["sh", "-c", "umask 0177; exec \"$@\"", "sh"]);
+    command.env_remove("RUNTIME_DIRECTORY");
+    command.env("XDG_RUNTIME_DIR", &base);
+    let program = Ringmaster::launch(command, &["--replicas=2"]).ready();
+    let own = || {
+        let entries = std::fs::read_dir(&base).expect("the base").flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let [first] = &own()[..] else {
+        panic!("{:?}", own());
+    };
+    let mode = std::fs::metadata(first).expect("the folder").permissions();
+    assert_eq!(mode.mode() & 0o777, 0o700);
+    std::fs::remove_dir_all(first).expect("removal");
+    signal(program.replica("S1"), Signal::KILL);
+    program.event("replaced", 1);
+    assert_eq!(own().len(), 1);
+    assert!(program.stop().success());
+    assert!(own().is_empty(), "{:?}", own());
+    std::fs::remove_dir(&base).expect("removal");
+}
+
+#[test]
 fn without_a_folder_for_sockets_the_bundled_replica_listens_on_a_port() {
     let mut command = crate::support::program();
     command.envs([("RUNTIME_DIRECTORY", "/no/such"), ("TMPDIR", "/no/such")]);

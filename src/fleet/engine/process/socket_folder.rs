@@ -6,9 +6,11 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, DirEntry, File};
+use std::fs::{self, DirBuilder, DirEntry, File, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
@@ -46,7 +48,7 @@ pub(super) struct SocketFolder {
 struct Folder {
     path: PathBuf,
     /// The open folder, which holds the lock.
-    _lock: File,
+    lock: File,
 }
 
 /// Path for the socket of one child. Dropping it removes the file.
@@ -62,7 +64,9 @@ impl SocketFolder {
     /// # Errors
     /// The folder cannot be made, or its path is too long for a socket.
     pub(super) fn next_path(&mut self) -> io::Result<ChildSocket> {
-        let folder = match self.folder.upgrade() {
+        // Others may have removed it, as the end of a session does (pam_systemd(8)).
+        let current = self.folder.upgrade().filter(|folder| folder.is_there());
+        let folder = match current {
             Some(folder) => folder,
             None => Arc::new(Folder::create_in(&known_bases())?),
         };
@@ -83,6 +87,7 @@ impl Folder {
     }
 
     fn create_at(base: &Path) -> io::Result<Self> {
+        check_length(base)?;
         remove_abandoned(base);
         let mut number = 0;
         loop {
@@ -104,19 +109,66 @@ impl Folder {
             let sentence = format!("cannot make the folder {}: {err}", path.display());
             return Err(io::Error::new(err.kind(), sentence));
         }
-        let _lock = lock(&path).ok_or(io::ErrorKind::AlreadyExists)?;
-        Ok(Self { path, _lock })
+        match prepare(&path) {
+            Ok(Some(lock)) => Ok(Self { path, lock }),
+            Ok(None) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(err) => {
+                let _ = fs::remove_dir(&path);
+                let sentence = format!("cannot use the folder {}: {err}", path.display());
+                Err(io::Error::new(err.kind(), sentence))
+            }
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        is_at(&self.lock, &self.path).is_ok_and(|is_there| is_there)
     }
 }
 
-/// Locks a folder; `None` if another process has the lock, or the folder is not there any more.
-fn lock(path: &Path) -> Option<File> {
-    let folder = File::open(path).ok()?;
-    folder.try_lock().ok()?;
-    // Another process may have removed it before we had the lock.
-    let (locked, there) = (folder.metadata().ok()?, fs::metadata(path).ok()?);
-    let is_there = (locked.dev(), locked.ino()) == (there.dev(), there.ino());
-    is_there.then_some(folder)
+/// Checks that the paths of sockets under `base` can be those of sockets.
+///
+/// # Errors
+/// They are too long, or hold a byte that lists could not; the sentence names the base.
+fn check_length(base: &Path) -> io::Result<()> {
+    let longest = format!("{FOLDER_PREFIX}{}-{MAX_TAKEN}/{}.sock", u32::MAX, u32::MAX);
+    let longest = base.join(longest).to_string_lossy().parse::<UnixPath>();
+    let named = |err| io::Error::other(format!("no sockets under {}: {err}", base.display()));
+    longest.map(|_| ()).map_err(named)
+}
+
+/// Gives a new folder its mode, which the mask of the process may have reduced (umask(2)), and
+/// locks it. Returns `None` if another process takes it for an abandoned one.
+///
+/// # Errors
+/// The file system refuses it.
+fn prepare(path: &Path) -> io::Result<Option<File>> {
+    let changed = fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE));
+    match changed.and_then(|()| lock(path)) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+        locked => locked,
+    }
+}
+
+/// Locks a folder; `None` if another process has the lock, or had it and removed the folder.
+///
+/// # Errors
+/// The folder is missing, or the file system refuses the lock.
+fn lock(path: &Path) -> io::Result<Option<File>> {
+    let folder = File::open(path)?;
+    match folder.try_lock() {
+        Ok(()) => Ok(is_at(&folder, path)?.then_some(folder)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(err)) => Err(err),
+    }
+}
+
+/// Returns `true` if the open folder is the one at this path.
+///
+/// # Errors
+/// There is none at the path.
+fn is_at(folder: &File, path: &Path) -> io::Result<bool> {
+    let (open, there) = (folder.metadata()?, fs::metadata(path)?);
+    Ok((open.dev(), open.ino()) == (there.dev(), there.ino()))
 }
 
 /// Removes the folders that killed processes of our user have left.
@@ -124,7 +176,7 @@ fn remove_abandoned(base: &Path) {
     let entries = fs::read_dir(base).into_iter().flatten().flatten();
     for entry in entries.filter(is_own) {
         let path = entry.path();
-        if let Some(_lock) = lock(&path) {
+        if let Ok(Some(_lock)) = lock(&path) {
             remove(&path);
         }
     }
@@ -171,7 +223,10 @@ fn absolute_bases(service: Option<OsString>, session: Option<OsString>) -> Vec<P
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        remove(&self.path);
+        // Another folder may have the name by now.
+        if self.is_there() {
+            remove(&self.path);
+        }
     }
 }
 
@@ -185,7 +240,6 @@ impl Drop for ChildSocket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
     use std::os::unix::net::UnixListener;
 
     #[test]
@@ -262,6 +316,45 @@ mod tests {
         fs::remove_file(full.join("notes")).unwrap();
         let all = [&[locked, full, elsewhere], &others[..]].concat();
         all.iter().for_each(|folder| remove(folder));
+    }
+
+    #[test]
+    fn a_folder_that_others_removed_is_made_again() {
+        let mut folder = SocketFolder::default();
+        let one = folder.next_path().unwrap();
+        let at = one.path.as_path().parent().unwrap().to_owned();
+        fs::remove_dir(&at).unwrap();
+        let two = folder.next_path().unwrap();
+        let other = two.path.as_path().parent().unwrap().to_owned();
+        assert!(other.is_dir());
+        // Of the same name, but not the one that is locked.
+        fs::remove_dir(&other).unwrap();
+        fs::create_dir(&other).unwrap();
+        let three = folder.next_path().unwrap();
+        let third = three.path.as_path().parent().unwrap().to_owned();
+        UnixListener::bind(three.path.as_path()).unwrap();
+        drop((one, two));
+        assert!(three.path.as_path().exists(), "it is in another folder");
+        drop(three);
+        assert!(!third.exists());
+    }
+
+    #[test]
+    fn a_base_whose_sockets_would_have_no_path_is_passed_over() {
+        let good = Folder::create_in(&[]).unwrap();
+        let long = good.path.join("x".repeat(100));
+        let blank = good.path.join("a b");
+        for base in [&long, &blank] {
+            fs::create_dir(base).unwrap();
+        }
+        let made = Folder::create_in(&[long.clone(), blank.clone(), good.path.clone()]).unwrap();
+        assert_eq!(made.path.parent(), Some(good.path.as_path()));
+        let refusal = Folder::create_at(&long).unwrap_err().to_string();
+        let begin = format!("no sockets under {}: ", long.display());
+        assert!(refusal.starts_with(&begin), "{refusal}");
+        for base in [long, blank] {
+            fs::remove_dir(base).unwrap();
+        }
     }
 
     #[test]

@@ -181,7 +181,14 @@ impl Follower {
             _ => {}
         }
         self.fails = polled.is_err();
-        self.reports.counters.engine_answers(!self.fails);
+        let is_silent = |err: &&PollError| {
+            matches!(
+                err,
+                PollError::Api(_) | PollError::Locate(LocateError::NoAnswer(_))
+            )
+        };
+        let has_answered = polled.err().filter(is_silent).is_none();
+        self.reports.counters.engine_answers(has_answered);
         if let Ok(snapshot) = polled {
             let reading = ServiceReading {
                 version: snapshot.version,

@@ -68,6 +68,20 @@ fn a_name_that_does_not_resolve_is_a_seat_that_is_down() {
 }
 
 #[test]
+fn a_second_failed_lookup_is_reported_later_without_any_other_input() {
+    let mut bench = web();
+    bench.does_not_resolve(WEB, "web: no answer within 2s");
+    assert_eq!(bench.kinds(), [EventKind::Failing]);
+    bench.does_not_resolve(WEB, "web: no such name");
+    assert!(bench.did.is_empty(), "right after another report");
+    let due = bench.plan.deadline().expect("the time of the report");
+    bench.after(due - bench.now);
+    assert_eq!(bench.kinds(), [EventKind::Failing]);
+    assert_eq!(bench.events()[0].reason, "web: no such name");
+    assert_eq!(bench.plan.deadline(), None);
+}
+
+#[test]
 fn of_several_addresses_the_first_that_answers_wins_and_is_kept() {
     let mut bench = web();
     bench.resolves(WEB, &[S1, S2, S3]);
