@@ -169,6 +169,11 @@ fn the_page_looks_right_in_light_and_dark_and_on_a_phone() {
         assert!(edge <= height.into(), "{what}: {last_seen} ends at {edge}");
     }
     browser.see(Screen::WIDE);
+    browser.until(
+        "an address of one line, with the path beside the pointer",
+        "document.querySelector('#rows .address').textContent.startsWith('unix:…/1.sock') \
+         && /^unix:\\/.+\\/1.sock$/.test(document.querySelector('#rows .name').title)",
+    );
     program.command("drain S1");
     browser.until("it is drained", "document.title.startsWith('2/3')");
     browser.click("#rows tr:nth-child(3) button[data-order=replace]");

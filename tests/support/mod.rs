@@ -45,7 +45,7 @@ pub(crate) use process::{
 pub(crate) use program::Ringmaster;
 pub(crate) use remote_peer::{own_address, reachable_by_remote_peers};
 pub(crate) use rustix::process::Signal;
-pub(crate) use swarm_nodes::Nodes;
+pub(crate) use swarm_nodes::{Nodes, SWARM_TIMEOUT};
 
 /// Time limit of every wait in a test: far above the need, even on a busy machine, because only
 /// failures wait so long.

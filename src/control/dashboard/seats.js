@@ -2,7 +2,7 @@
 // element of a row stays as long as its seat, so that focus and selection stay.
 
 import { highlight } from "./ring.js";
-import { NOTHING, count, make, ms, percent, rate, setText, span, tint } from "./format.js";
+import { NOTHING, count, make, ms, percent, rate, setText, shortAddress, span, tint } from "./format.js";
 
 const body = document.getElementById("rows");
 const none = document.getElementById("no-rows");
@@ -65,8 +65,9 @@ function fill({ row, cells, buttons }, view) {
   row.dataset.name = view.name ?? "";
   setText(cells.seat.querySelector(".number"), view.seat == null ? NOTHING : String(view.seat));
   setText(cells.name.querySelector(".name"), view.name ?? NOTHING);
-  const hint = [view.address, view.reason].filter(Boolean).join(": ");
+  const hint = [shortAddress(view.address), view.reason].filter(Boolean).join(": ");
   setText(cells.name.querySelector(".address"), hint);
+  cells.name.title = view.address ?? "";
   setText(cells.name.querySelector(".version"), view.version ?? "");
   const badge = cells.state.querySelector(".badge");
   setText(badge, view.state);

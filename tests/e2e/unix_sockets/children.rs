@@ -62,7 +62,10 @@ fn without_a_folder_for_sockets_the_bundled_replica_listens_on_a_port() {
 fn children_listen_on_sockets_in_a_private_folder() {
     let replica = Path::new(env!("CARGO_BIN_EXE_ringmaster")).with_file_name("replica");
     let command = format!("{} --listen unix:$SOCKET", replica.display());
-    let program = Ringmaster::start(&["--replicas=2", "--replica-command", &command]);
+    let mut balancer = crate::support::program();
+    balancer.env("PORT", "9");
+    let flags = ["--replicas=2", "--replica-command", &command];
+    let program = Ringmaster::launch(balancer, &flags).ready();
     let home = "GET /home HTTP/1.1\r\nHost: a\r\n\r\n";
     let reply = exchange(program.listen, home);
     assert!(
@@ -78,7 +81,8 @@ fn children_listen_on_sockets_in_a_private_folder() {
     };
     let first = socket("S1");
     assert_ne!(first, socket("S2"));
-    assert_eq!(variable(program.replica("S1"), "PORT"), None);
+    let port = variable(program.replica("S1"), "PORT");
+    assert_eq!(port, None, "it is that of the balancer");
     let folder = first.parent().expect("a folder").to_owned();
     let found = std::fs::metadata(&folder).expect("the folder");
     assert_eq!(found.permissions().mode() & 0o777, 0o700);

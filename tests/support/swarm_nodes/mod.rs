@@ -36,7 +36,7 @@ const REPLICAS: usize = 3;
 const NODE_HEARTBEAT: &str = "5s";
 /// Time limit of each wait for the swarm: far above the need, which is 40 s after the loss of the
 /// leader.
-const SWARM_TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const SWARM_TIMEOUT: Duration = Duration::from_secs(120);
 /// Time limit of a call of an engine's client in seconds. Without a leader an engine holds a call
 /// for 20 s.
 const CALL_SECONDS: &str = "25";

@@ -87,7 +87,7 @@ impl Folder {
     }
 
     fn create_at(base: &Path) -> io::Result<Self> {
-        check_length(base)?;
+        check_base(base)?;
         remove_abandoned(base);
         let mut number = 0;
         loop {
@@ -129,7 +129,7 @@ impl Folder {
 ///
 /// # Errors
 /// They are too long, or hold a byte that lists could not; the sentence names the base.
-fn check_length(base: &Path) -> io::Result<()> {
+fn check_base(base: &Path) -> io::Result<()> {
     let longest = format!("{FOLDER_PREFIX}{}-{MAX_TAKEN}/{}.sock", u32::MAX, u32::MAX);
     let longest = base.join(longest).to_string_lossy().parse::<UnixPath>();
     let named = |err| io::Error::other(format!("no sockets under {}: {err}", base.display()));

@@ -24,7 +24,7 @@ const OWN_VARIABLE_PREFIX: &str = "RINGMASTER_";
 
 /// Variables by which a service manager speaks with this program (sd_notify(3)), and by which this
 /// program would be a replica itself. A replica would take them for its own.
-const FOREIGN_VARIABLES: [&str; 8] = [
+const FOREIGN_VARIABLES: [&str; 10] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -33,6 +33,8 @@ const FOREIGN_VARIABLES: [&str; 8] = [
     "LISTEN_FDNAMES",
     "REPLICA_PARENT",
     "REPLICA_SOCKET",
+    "PORT",
+    "SOCKET",
 ];
 
 /// Address for a port that the system chooses.

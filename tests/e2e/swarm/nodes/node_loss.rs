@@ -1,7 +1,7 @@
 //! Nodes that crash, lose their network, or are to be drained: the balancers of the other nodes
 //! fail no request, and the swarm starts the replicas elsewhere.
 
-use crate::support::{Nodes, TEST_TIMEOUT, eventually};
+use crate::support::{Nodes, SWARM_TIMEOUT, TEST_TIMEOUT, eventually};
 
 /// Lets a node crash under load at the others, and boots it again.
 fn crash(nodes: &Nodes, lost: usize, what: &str) {
@@ -38,23 +38,18 @@ fn the_crash_of_the_leader_fails_no_request_elsewhere() {
     crash(&nodes, nodes.leader(), "crash of the leader");
 }
 
-#[test]
-fn a_node_that_is_cut_off_keeps_its_ring() {
-    let Some(nodes) = Nodes::ready() else {
-        return;
-    };
-    nodes.spread();
-    let cut = nodes.others(nodes.leader())[0];
+/// Cuts a node off under load at the others, and connects it again.
+fn cut_off(nodes: &Nodes, cut: usize, what: &str) {
     let others = nodes.others(cut);
     let ring = nodes.ring_hash(cut);
     let [(own, _)] = nodes.replicas(cut)[..] else {
         panic!("one replica on each node");
     };
-    nodes.keeps_its_ring(&others, "a node cut off", |incident| {
+    nodes.keeps_its_ring(&others, what, |incident| {
         nodes.cut(cut);
         let noticed = incident.noticed();
         let fails = "cannot follow the service, replicas stay as they are";
-        eventually(TEST_TIMEOUT, fails, || nodes.log(cut).contains(fails));
+        eventually(SWARM_TIMEOUT, fails, || nodes.log(cut).contains(fails));
         let over = incident.over();
         let own = [format!("S{own}")];
         eventually(TEST_TIMEOUT, "its own replica alone", || {
@@ -71,6 +66,25 @@ fn a_node_that_is_cut_off_keeps_its_ring() {
         let back = mending.until(nodes.expect_one_ring(nodes.all(), 3));
         format!("routed around after {noticed}, replaced after {over}, node back after {back}")
     });
+}
+
+#[test]
+fn a_follower_that_is_cut_off_keeps_its_ring() {
+    let Some(nodes) = Nodes::ready() else {
+        return;
+    };
+    nodes.spread();
+    let follower = nodes.others(nodes.leader())[0];
+    cut_off(&nodes, follower, "a follower cut off");
+}
+
+#[test]
+fn the_leader_that_is_cut_off_keeps_its_ring() {
+    let Some(nodes) = Nodes::ready() else {
+        return;
+    };
+    nodes.spread();
+    cut_off(&nodes, nodes.leader(), "the leader cut off");
 }
 
 #[test]
