@@ -6,7 +6,7 @@ CYCLONEDX_VERSION := 0.5.9
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down image test test-api test-page soak faults chaos bench bench-ring experiments docs deb sbom pgo lint licences fmt clean
+.PHONY: help run up down image test test-api test-page test-deb soak faults chaos bench bench-ring experiments docs deb sbom pgo lint licences fmt clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -89,6 +89,9 @@ docs: ## Write the manual pages and shell completions into target/docs
 deb: docs ## Build a Debian package with the service, in target/debian (installs cargo-deb)
 	@cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb@$(DEB_VERSION)
 	cargo deb -p ringmaster --no-build
+
+test-deb: deb ## Install the Debian package in a chroot, serve, purge (root; installs debootstrap)
+	tests/deb/run
 
 sbom: ## List the crates of each program (CycloneDX) in target/sbom (installs cargo-cyclonedx)
 	@cargo cyclonedx --version >/dev/null 2>&1 || cargo install --locked cargo-cyclonedx@$(CYCLONEDX_VERSION)

@@ -24,7 +24,8 @@ export const percent = (part, digits = 1) =>
   part == null ? NOTHING : `${(part * 100).toFixed(digits)} %`;
 
 /** An address that fits into its line: of a Unix socket the last name. */
-export const shortAddress = (address) => address?.replace(/^unix:.*\//, "unix:…/");
+export const shortAddress = (address) =>
+  address?.startsWith("unix:") ? `unix:…/${address.split("/").pop()}` : address;
 
 /** Bytes a second: 0 B, 12.3 kB, 4.0 MB. */
 export function bytes(n) {

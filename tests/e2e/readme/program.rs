@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{quoted, root, table, text};
-use crate::support::{Ringmaster, exchange, fresh_path, run_to_end};
+use crate::support::{FakeDocker, Ringmaster, exchange, fresh_path, run_to_end};
 
 const CONTROL: &str = "src/control/README.md";
 
@@ -192,6 +192,13 @@ fn every_metric_is_in_the_table_with_its_labels_and_no_other() {
     let others = ["--balance", "source", "--max-in-flight-per-replica", "1"];
     let program = Ringmaster::start(&[&["--replicas", "1"][..], &others].concat());
     known.extend(families(&exchange(program.control, scrape).text()));
+    // And a service.
+    let engine = FakeDocker::start();
+    engine.runs_slots(&[1]);
+    let program = engine.follower(&[]);
+    for (name, labels) in families(&exchange(program.control, scrape).text()) {
+        known.entry(name).or_insert(labels);
+    }
     let labels: Vec<&String> = known["requests_total"].iter().collect();
     assert_eq!(labels, ["seat", "way"]);
     let page = text(CONTROL);
