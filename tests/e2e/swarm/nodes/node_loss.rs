@@ -38,14 +38,19 @@ fn the_crash_of_the_leader_fails_no_request_elsewhere() {
     crash(&nodes, nodes.leader(), "crash of the leader");
 }
 
-/// Cuts a node off under load at the others, and connects it again.
-fn cut_off(nodes: &Nodes, cut: usize, what: &str) {
+#[test]
+fn a_node_that_is_cut_off_keeps_its_ring() {
+    let Some(nodes) = Nodes::ready() else {
+        return;
+    };
+    nodes.spread();
+    let cut = nodes.others(nodes.leader())[0];
     let others = nodes.others(cut);
     let ring = nodes.ring_hash(cut);
     let [(own, _)] = nodes.replicas(cut)[..] else {
         panic!("one replica on each node");
     };
-    nodes.keeps_its_ring(&others, what, |incident| {
+    nodes.keeps_its_ring(&others, "a node cut off", |incident| {
         nodes.cut(cut);
         let noticed = incident.noticed();
         let fails = "cannot follow the service, replicas stay as they are";
@@ -66,25 +71,6 @@ fn cut_off(nodes: &Nodes, cut: usize, what: &str) {
         let back = mending.until(nodes.expect_one_ring(nodes.all(), 3));
         format!("routed around after {noticed}, replaced after {over}, node back after {back}")
     });
-}
-
-#[test]
-fn a_follower_that_is_cut_off_keeps_its_ring() {
-    let Some(nodes) = Nodes::ready() else {
-        return;
-    };
-    nodes.spread();
-    let follower = nodes.others(nodes.leader())[0];
-    cut_off(&nodes, follower, "a follower cut off");
-}
-
-#[test]
-fn the_leader_that_is_cut_off_keeps_its_ring() {
-    let Some(nodes) = Nodes::ready() else {
-        return;
-    };
-    nodes.spread();
-    cut_off(&nodes, nodes.leader(), "the leader cut off");
 }
 
 #[test]
