@@ -51,9 +51,7 @@ fn check_engine(
         PlannedChange::Add(_) if is_fixed => OrderError::fixed_number_of_backends(),
         PlannedChange::Add(add) if sources.has_service() => {
             let seats = roster.ring.seats();
-            if seats.len().saturating_add(add.n) > max {
-                return Err(OrderError::too_many(add.n, seats.len(), max));
-            }
+            check_room(add.n, seats.len(), max)?;
             return check_slot_names(add, |seat| seats.contains(seat));
         }
         PlannedChange::Rm(rm) if is_fixed && rm.names.len() < rm.n => OrderError::unnamed_backend(),
@@ -224,6 +222,17 @@ fn table(
     rows
 }
 
+/// Checks that a fleet of at most `max` replicas has room for `n` more.
+///
+/// # Errors
+/// It has not.
+fn check_room(n: usize, wanted: usize, max: usize) -> Result<(), OrderError> {
+    match wanted.saturating_add(n) > max {
+        true => Err(OrderError::too_many(n, wanted, max)),
+        false => Ok(()),
+    }
+}
+
 /// Returns the seats after an `add`, and enters the new names into `names`.
 fn seats_after_add(
     change: &ChangeRequest,
@@ -236,9 +245,7 @@ fn seats_after_add(
         return Err(format!("the name {name} is taken"));
     }
     let (n, wanted) = (change.n, seats.len());
-    if wanted.saturating_add(n) > max {
-        return Err(OrderError::too_many(n, wanted, max).sentence);
-    }
+    check_room(n, wanted, max).map_err(|refusal| refusal.sentence)?;
     let free = (1..).map(Seat).filter(|seat| !seats.contains(seat));
     let new: Vec<Seat> = free.take(n).collect();
     names.extend(new.iter().copied().zip(change.names.iter().cloned()));

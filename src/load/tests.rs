@@ -2,6 +2,7 @@
 //! the production ring. Seeded, so that every run gives the same figures.
 
 mod bound;
+mod weighted_bound;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use crate::ring::Seat;
 /// Checks that an `add` names the slots which the orchestrator fills next, the lowest free ones.
 ///
 /// # Errors
-/// It gives other names.
+/// The change names other slots.
 pub fn check_slot_names(
     change: &ChangeRequest,
     is_taken: impl Fn(&Seat) -> bool,

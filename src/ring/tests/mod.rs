@@ -9,8 +9,6 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::{Key, Ring, Seat, Spec};
 
 mod arcs;
@@ -18,6 +16,7 @@ mod classic;
 mod expr;
 mod forecast;
 mod hashed;
+mod keys;
 mod weights;
 
 /// Returns the kinds on which an added seat takes keys and moves no other key.
@@ -128,27 +127,6 @@ fn owner_without(ring: &dyn Ring, key: Key, down: &BTreeSet<Seat>) -> Option<Sea
 fn moved(from: &dyn Ring, to: &dyn Ring, keys: &[Key]) -> f64 {
     let differs = |key: &&Key| from.owner(**key) != to.owner(**key);
     keys.iter().filter(differs).count() as f64 / keys.len() as f64
-}
-
-#[test]
-fn a_printed_key_can_be_parsed() {
-    for n in [0, 132_574, 10_u64.pow(19) - 1, 10_u64.pow(19), u64::MAX] {
-        let printed = Key(n).to_string();
-        assert_eq!(Key::parse(printed.as_bytes()), Key(n), "{printed}");
-    }
-    assert_eq!(Key(u64::MAX).to_string(), "xxh3:ffffffffffffffff");
-    for other in [
-        "a-1",
-        "xxh3:",
-        "xxh3:+fffffffffffffff",
-        "12345678901234567890",
-    ] {
-        assert_eq!(
-            Key::parse(other.as_bytes()),
-            Key::from_bytes(other.as_bytes()),
-            "{other}"
-        );
-    }
 }
 
 #[test]
@@ -317,23 +295,5 @@ fn a_ring_without_seats_owns_nothing() {
         let ring = build(&spec, &BTreeSet::new());
         assert_eq!(ring.owner(Key(7)), None);
         assert!(walked(&*ring, Key(7)).is_empty());
-    }
-}
-
-#[test]
-fn keys_of_up_to_19_digits_are_integers() {
-    assert_eq!(Key::from_bytes(b"132574"), Key(132_574));
-    assert_eq!(Key::from_bytes(b"007"), Key(7));
-    let longest = 9_999_999_999_999_999_999;
-    assert_eq!(Key::from_bytes(b"9999999999999999999"), Key(longest));
-}
-
-#[test]
-fn other_keys_are_hashed() {
-    for text in ["", "+5", "-1", "12a", "00000000000000000000"] {
-        assert_eq!(
-            Key::from_bytes(text.as_bytes()),
-            Key(xxh3_64(text.as_bytes()))
-        );
     }
 }

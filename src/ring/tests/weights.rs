@@ -1,6 +1,8 @@
 //! Weights: shares follow them, a change moves only the keys of its seat, and rings without weights
 //! refuse them.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::super::forecast::{Forecast, KeyShares};
 use super::super::{BadWeight, RingError, Weight, Weights};
 use super::*;

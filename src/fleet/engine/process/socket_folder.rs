@@ -22,8 +22,8 @@ const VARIABLE: &str = "SOCKET";
 const FOLDER_PREFIX: &str = "ringmaster-";
 /// Mode of the folder: a socket is reached by our user alone, whatever its own mode is.
 const FOLDER_MODE: u32 = 0o700;
-/// Largest number of names that are tried. Folders of earlier processes with our process ID, or of
-/// those in other namespaces (pid_namespaces(7)), have some of them.
+/// Largest number of names that a process tries. Other processes with the same process ID, earlier
+/// ones or those of other namespaces (pid_namespaces(7)), may have left folders of these names.
 const MAX_TAKEN: u32 = 100;
 
 /// Returns `true` if a shell command names `$SOCKET` or `${SOCKET}`.

@@ -24,11 +24,10 @@ use crate::fleet::engine::service::{ServiceSnapshot, Task, TaskId, TaskStage};
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Time between two polls while a slot has no running task, or the service is being changed.
 const BUSY_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Times that a poll took until the next one: polls take at most a tenth of an engine's time, also
-/// when a list of many tasks costs the managers much.
+/// Ratio of the time until the next poll to the duration of the last one. The managers spend little
+/// of their time on polls, even if they need long for a list of many tasks.
 const POLL_PAUSE: u32 = 10;
-/// Time to the next poll at most, however long the last one took.
+/// Longest time until the next poll that the duration of the last one leads to.
 const MAX_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The failure of a poll.
