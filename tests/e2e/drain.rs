@@ -44,20 +44,14 @@ fn holding() -> (Backend, mpsc::Receiver<()>, mpsc::Sender<()>) {
     (backend, receiver, go)
 }
 
-fn readyz(program: &Ringmaster) -> (u16, String) {
-    let ask = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let reply = exchange(program.control, ask);
-    (reply.status(), reply.text())
-}
-
 #[test]
 fn a_stop_is_seen_at_readyz_at_once_and_the_data_port_goes_on_for_the_lame_duck() {
     let backend = Backend::answering(OK);
     let mut program = Ringmaster::before(backend.addr, &["--lame-duck", "60s"]);
-    eventually(TEST_TIMEOUT, "readiness", || readyz(&program).0 == 200);
+    eventually(TEST_TIMEOUT, "readiness", || program.readyz().0 == 200);
     program.signal(Signal::TERM);
     program.expect_log("stopping: /readyz is 503; the data port closes in 60s");
-    let (status, text) = readyz(&program);
+    let (status, text) = program.readyz();
     assert_eq!(status, 503);
     assert!(text.contains("ringmaster is stopping"), "{text}");
     let refused = program.command("drain a");
@@ -85,7 +79,7 @@ fn readyz_is_503_while_the_last_requests_are_answered() {
     let mut client = program.client_after(GET);
     arrived.recv_timeout(TEST_TIMEOUT).unwrap();
     start_drain(&program);
-    assert_eq!(readyz(&program).0, 503);
+    assert_eq!(program.readyz().0, 503);
     go.send(()).unwrap();
     expect_last(&mut client);
     assert_eq!(program.wait().code(), Some(0));

@@ -221,6 +221,14 @@ impl Ringmaster {
         exchange(self.control, request).text()
     }
 
+    /// Returns status and body of `/readyz`.
+    #[track_caller]
+    pub(crate) fn readyz(&self) -> (u16, String) {
+        let request = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let reply = exchange(self.control, request);
+        (reply.status(), reply.text())
+    }
+
     /// Sends one line to the control port, as netcat does, and returns the whole answer.
     #[track_caller]
     pub(crate) fn command(&self, line: &str) -> String {

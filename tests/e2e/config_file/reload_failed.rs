@@ -20,20 +20,29 @@ fn behind(gate: &Path) -> String {
     )
 }
 
+/// A balancer with these flags whose reload waits until the file `gate` is there, and the client
+/// that waits for the answer.
+#[track_caller]
+fn waiting_reload(gate: &Path, flags: &[&str]) -> (Ringmaster, Client) {
+    std::fs::write(gate, "").expect("a file");
+    let wait = behind(gate);
+    let own = ["--replicas=1", "--replica-command", &wait];
+    let program = Ringmaster::start(&[&own[..], flags].concat());
+    std::fs::remove_file(gate).expect("the gate");
+    let mut waiting = Client::connect(program.control);
+    waiting.send("reload\n");
+    program.expect_log(" takes over");
+    (program, waiting)
+}
+
 #[test]
 fn one_reload_at_a_time_and_a_successor_that_ends_is_reported() {
     let gate = fresh_path("gate");
-    std::fs::write(&gate, "").expect("a file");
-    let wait = behind(&gate);
     let folder = fresh_path("ready-folder");
     std::fs::create_dir(&folder).expect("a folder");
     let ready = folder.join("ready");
-    let flags = ["--replicas=1", "--replica-command", &wait, "--ready-file"];
-    let mut first = Ringmaster::start(&[&flags[..], &[ready.to_str().expect("UTF-8")]].concat());
-    std::fs::remove_file(&gate).expect("the gate");
-    let mut waiting = Client::connect(first.control);
-    waiting.send("reload\n");
-    first.expect_log("takes over");
+    let flags = ["--ready-file", ready.to_str().expect("UTF-8")];
+    let (mut first, mut waiting) = waiting_reload(&gate, &flags);
     assert_eq!(
         first.command("reload"),
         "ERR a reload is under way already\n\n"
@@ -54,13 +63,7 @@ fn one_reload_at_a_time_and_a_successor_that_ends_is_reported() {
 #[test]
 fn a_successor_that_is_killed_is_reported_without_a_reason() {
     let gate = fresh_path("killed-gate");
-    std::fs::write(&gate, "").expect("a file");
-    let wait = behind(&gate);
-    let program = Ringmaster::start(&["--replicas=1", "--replica-command", &wait]);
-    std::fs::remove_file(&gate).expect("the gate");
-    let mut waiting = Client::connect(program.control);
-    waiting.send("reload\n");
-    program.expect_log(" takes over");
+    let (program, mut waiting) = waiting_reload(&gate, &[]);
     let log = program.log();
     let line = log.lines().find(|line| line.contains(" takes over"));
     let pid = line.and_then(|line| {
@@ -112,13 +115,7 @@ fn the_first_process_of_a_container_cannot_reload() {
 #[test]
 fn a_process_that_stops_refuses_the_reload_that_waits() {
     let gate = fresh_path("gate");
-    std::fs::write(&gate, "").expect("a file");
-    let wait = behind(&gate);
-    let first = Ringmaster::start(&["--replicas=1", "--replica-command", &wait]);
-    std::fs::remove_file(&gate).expect("the gate");
-    let mut waiting = Client::connect(first.control);
-    waiting.send("reload\n");
-    first.expect_log("takes over");
+    let (first, mut waiting) = waiting_reload(&gate, &[]);
     assert_eq!(setting(&first, "replicas")["value"], "1");
     let control = first.control;
     assert!(first.stop().success());

@@ -7,6 +7,7 @@ mod busy;
 mod custom_command;
 mod deaths;
 mod failing;
+mod failing_engine;
 mod iterative;
 mod late_recovery;
 mod names;

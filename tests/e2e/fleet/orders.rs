@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::scale::{with_a_request_in_flight, with_id};
 use crate::support::{
-    Backend, Client, Engine, InstallDir, Load, Ringmaster, Signal, TEST_TIMEOUT, eventually,
-    exchange, exclusive_load, is_gone, on_both_engines, server_of, six_digits,
+    Backend, Client, Engine, Load, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange,
+    exclusive_load, is_gone, on_both_engines, server_of, six_digits,
 };
 
 on_both_engines!(
@@ -242,64 +242,6 @@ fn show_tells_how_the_predecessor_ended(engine: Engine) {
     assert_eq!(since(), since());
 }
 
-/// Status and sentence of an answer on the control port.
-fn readyz(program: &Ringmaster) -> (u16, String) {
-    let reply = exchange(
-        program.control,
-        "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    );
-    (reply.status(), reply.text())
-}
-
-/// The real one, until the gate `broken` is opened, and after the gate `mended` again.
-fn that_breaks() -> InstallDir {
-    InstallDir::with_replica(
-        "if [ -e \"$HERE/broken\" ] && [ ! -e \"$HERE/mended\" ]; then\n\
-         echo 'no memory' >&2\nexit 7\nfi\nexec \"$REAL\"",
-    )
-}
-
-#[test]
-fn an_engine_that_fails_half_way_is_told_everywhere_and_tried_again() {
-    let install = that_breaks();
-    let program = Ringmaster::launch(install.program(), &["--seat-wait", "15s"]);
-    eventually(TEST_TIMEOUT, "3 replicas", || program.rep().len() == 3);
-    install.open_gate("broken");
-    let why = "process ended, exit status: 7; last output: no memory";
-    let answer = program.command("replace all");
-    assert!(answer.starts_with("ERR could not start s-"), "{answer}");
-    assert!(
-        answer.ends_with(&format!(": {why}; replaced 0 of 3\n\n")),
-        "{answer}"
-    );
-    let answer = program.command("scale 5");
-    assert!(answer.ends_with(&format!(": {why}\n\n")), "{answer}");
-    assert_eq!(program.rep(), ["S1", "S2", "S3"]);
-    assert_eq!(readyz(&program).0, 200);
-    program.expect_log(why);
-    // A replica that dies now has no successor for a while, and the reason is shown everywhere.
-    program.strike(&["S1", "S2", "S3"], Signal::KILL);
-    eventually(TEST_TIMEOUT, "three seats that wait", || {
-        let shown = program.command("show json");
-        shown.matches("\"waiting\"").count() == 3 && shown.contains("the next start is in ")
-    });
-    let shown = program.command("show S1");
-    assert!(shown.contains("no memory"), "{shown}");
-    let (status, text) = readyz(&program);
-    assert_eq!(status, 503, "{text}");
-    assert!(
-        text.contains("none of 3 replicas is up; s-") && text.contains(why),
-        "{text}"
-    );
-    // A request that arrives meanwhile waits for the next replica.
-    let mut waiting = program.client_after(with_id(132_574));
-    install.open_gate("mended");
-    assert!(server_of(&waiting.reply().text()).is_some());
-    eventually(TEST_TIMEOUT, "3 replicas", || program.rep().len() == 3);
-    // Readiness is reported once every worker has the new roster.
-    eventually(TEST_TIMEOUT, "readiness", || readyz(&program).0 == 200);
-}
-
 #[test]
 fn fixed_backends_are_drained_and_never_started_or_stopped() {
     let reply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -342,7 +284,7 @@ fn fixed_backends_are_drained_and_never_started_or_stopped() {
     }
     assert_eq!((one.requests().len(), two.requests().len()), (0, 20));
     assert_eq!(post("/replicas/b/drain", "").0, 200);
-    let (status, text) = readyz(&program);
+    let (status, text) = program.readyz();
     assert_eq!(status, 503);
     assert!(
         text.contains("none of 2 replicas takes requests; 2 are drained"),
@@ -350,7 +292,7 @@ fn fixed_backends_are_drained_and_never_started_or_stopped() {
     );
     assert_eq!(program.client().ask(with_id(132_574)).status(), 503);
     assert_eq!(post("/replicas/a/ready", "").0, 200);
-    assert_eq!(readyz(&program).0, 200);
+    assert_eq!(program.readyz().0, 200);
     let (status, text) = post("/replicas/c/ready", "");
     assert_eq!(status, 404);
     assert!(text.contains("there is no replica named c"), "{text}");

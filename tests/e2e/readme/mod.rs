@@ -1,14 +1,17 @@
-//! Documentation tests: every README agrees with the program (`program`), its generated blocks are
-//! current (`generated`), and its links and sentences keep the rules (`form`).
+//! Documentation tests: every README agrees with the program (`program`, `flags`), its generated
+//! blocks are current (`generated`), and its links and sentences keep the rules (`form`).
 //!
 //! `RINGMASTER_WRITE_README=1` rewrites the generated blocks instead of comparing them.
 
+mod flags;
 mod form;
 mod generated;
 mod makefile;
 mod program;
 
 use std::path::{Path, PathBuf};
+
+const CONTROL: &str = "src/control/README.md";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

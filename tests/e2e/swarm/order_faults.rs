@@ -3,8 +3,8 @@
 
 use serde_json::json;
 
-use super::orders::{expect_error, wanted};
-use crate::support::{FakeDocker, FaultMode};
+use super::orders::{expect_error, two_slots, wanted};
+use crate::support::FaultMode;
 
 const UPDATE: &str = "POST /services/s1/update";
 const UNCLEAR: &str = "the swarm gave no clear answer, so the order may have been carried out";
@@ -12,10 +12,7 @@ const SERVICE: &str = "GET /services/s1";
 
 #[test]
 fn a_change_that_came_first_is_read_and_the_order_made_after_it() {
-    let engine = FakeDocker::start();
-    engine.runs_slots(&[1, 2]);
-    engine.obeys();
-    let program = engine.follower(&[]);
+    let (engine, program) = two_slots();
     engine.inject(UPDATE, FaultMode::Stale, 1);
     assert_eq!(program.command("add 1"), "N 3\nS1\nS2\nS3\n\n");
     // It never comes through.
@@ -31,10 +28,7 @@ fn a_change_that_came_first_is_read_and_the_order_made_after_it() {
 
 #[test]
 fn a_write_without_an_answer_is_made_once() {
-    let engine = FakeDocker::start();
-    engine.runs_slots(&[1, 2]);
-    engine.obeys();
-    let program = engine.follower(&[]);
+    let (engine, program) = two_slots();
     engine.inject(UPDATE, FaultMode::DoneInSilence, 1);
     assert_eq!(program.command("add 1"), "N 3\nS1\nS2\nS3\n\n");
     assert_eq!(wanted(&engine), 3);
@@ -51,10 +45,7 @@ fn a_write_without_an_answer_is_made_once() {
 
 #[test]
 fn an_update_that_the_swarm_has_stopped_is_not_resumed_by_another_order() {
-    let engine = FakeDocker::start();
-    engine.runs_slots(&[1, 2]);
-    engine.obeys();
-    let program = engine.follower(&[]);
+    let (engine, program) = two_slots();
     engine.edit_service(|service| service["UpdateStatus"] = json!({"State": "paused"}));
     let before = engine.service();
     for command in ["bound 1.25", "scale 3", "drain S1"] {
@@ -68,10 +59,7 @@ fn an_update_that_the_swarm_has_stopped_is_not_resumed_by_another_order() {
 
 #[test]
 fn a_slow_engine_delays_an_order_and_does_not_refuse_it() {
-    let engine = FakeDocker::start();
-    engine.runs_slots(&[1, 2]);
-    engine.obeys();
-    let program = engine.follower(&[]);
+    let (engine, program) = two_slots();
     engine.inject("GET /networks", FaultMode::Held, 1);
     assert_eq!(program.command("add 1"), "N 3\nS1\nS2\nS3\n\n");
     engine.clear_faults();
@@ -79,10 +67,7 @@ fn a_slow_engine_delays_an_order_and_does_not_refuse_it() {
 
 #[test]
 fn an_order_without_a_leader_changes_nothing_and_says_so() {
-    let engine = FakeDocker::start();
-    engine.runs_slots(&[1, 2]);
-    engine.obeys();
-    let program = engine.follower(&[]);
+    let (engine, program) = two_slots();
     engine.inject(SERVICE, FaultMode::Status(503), usize::MAX);
     let sentence = "the swarm has no leader: nothing can be changed now";
     expect_error(&program, "add 1", sentence);

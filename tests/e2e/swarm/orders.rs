@@ -8,6 +8,16 @@ use serde_json::{Value, json};
 use super::following::expect_list;
 use crate::support::{FakeDocker, Load, Ringmaster, TEST_TIMEOUT, eventually, exchange};
 
+/// Returns an engine with a service of two tasks, which carries orders out, and a balancer of it.
+#[track_caller]
+pub(super) fn two_slots() -> (FakeDocker, Ringmaster) {
+    let engine = FakeDocker::start();
+    engine.runs_slots(&[1, 2]);
+    engine.obeys();
+    let program = engine.follower(&[]);
+    (engine, program)
+}
+
 /// Returns the number of tasks that the service wants.
 pub(super) fn wanted(engine: &FakeDocker) -> u64 {
     let replicas = &engine.service()["Spec"]["Mode"]["Replicated"]["Replicas"];
@@ -160,10 +170,7 @@ fn a_drain_at_one_balancer_holds_at_all_of_them() {
 
 #[test]
 fn a_replacement_is_a_forced_update_of_the_service() {
-    let engine = FakeDocker::start();
-    engine.runs_slots(&[1, 2]);
-    engine.obeys();
-    let program = engine.follower(&[]);
+    let (engine, program) = two_slots();
     let load = Load::start(program.listen, 4);
     load.reach(50);
     let answer = program.command("replace all web:2");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::e2e::services::{is_here, nginx};
+use crate::e2e::services::{Service, is_here, nginx};
 use crate::support::{
     FakeDocker, FaultMode, Ringmaster, TEST_TIMEOUT, eventually, exclusive_load, kilobytes,
 };
@@ -66,6 +66,81 @@ fn ticks(pid: u32) -> u64 {
     times.map(number).sum()
 }
 
+/// Balancers of a service of as many replicas as asked for, at rest.
+struct Fleet {
+    seats: u32,
+    balancers: Vec<Ringmaster>,
+    engine: FakeDocker,
+    /// Time from the first start until all replicas have answered all balancers.
+    ready_after: Duration,
+    _replicas: Service,
+}
+
+impl Fleet {
+    #[track_caller]
+    fn start(seats: u32, balancers: usize, interval: &str) -> Self {
+        let replicas = nginx::start(
+            "worker_processes 1; worker_rlimit_nofile 16384;",
+            |_, addr| {
+                let port = addr.port();
+                format!(
+                    "listen 0.0.0.0:{port}; keepalive_requests 1000000; \
+                     location / {{ return 200; }}"
+                )
+            },
+        );
+        let engine = FakeDocker::start();
+        engine.wants(seats as usize);
+        engine.inject("GET /tasks", FaultMode::Says(tasks(seats)), usize::MAX);
+        let most = format!("--max-replicas={seats}");
+        let interval = format!("--heartbeat-interval={interval}");
+        let args = [most.as_str(), &interval, "--workers=1"];
+        let begun = Instant::now();
+        let launch = |_| engine.launch_follower_of(replicas.addr.port(), &args);
+        let all: Vec<Ringmaster> = (0..balancers).map(launch).collect();
+        // Each is ready when all replicas have answered it.
+        let balancers = all.into_iter().map(Ringmaster::ready).collect();
+        Self {
+            seats,
+            balancers,
+            ready_after: begun.elapsed(),
+            engine,
+            _replicas: replicas,
+        }
+    }
+
+    /// Returns `true` if all balancers have one ring, and every replica is up for them.
+    fn is_one(&self) -> bool {
+        let first = state(&self.balancers[0]);
+        first.1 == Some(self.seats.into()) && self.balancers.iter().all(|one| state(one) == first)
+    }
+
+    /// Returns what each balancer costs at rest, in words.
+    fn cost(&self) -> String {
+        let spent = || {
+            self.balancers
+                .iter()
+                .map(|one| ticks(one.pid()))
+                .sum::<u64>()
+        };
+        let (before, calls, begun) = (spent(), self.engine.calls().len(), Instant::now());
+        std::thread::sleep(MEASURED);
+        let each = 1.0 / self.balancers.len() as f64;
+        let per_second = each / begun.elapsed().as_secs_f64();
+        let cores = (spent() - before) as f64 / TICKS_PER_SECOND * per_second;
+        let polls = (self.engine.calls().len() - calls) as f64 * per_second;
+        let memory = self
+            .balancers
+            .iter()
+            .map(|one| kilobytes(one.pid(), "VmRSS"));
+        format!(
+            "{cores:.3} of a core, {polls:.1} calls/s, list of {} KB, {:.1} MB of memory",
+            tasks(self.seats).len() / 1000,
+            memory.sum::<u64>() as f64 / 1000.0 * each
+        )
+    }
+}
+
 #[test]
 fn many_balancers_have_one_ring_of_many_seats() {
     if !is_here("nginx", "e2e::swarm::scale", true) {
@@ -74,56 +149,21 @@ fn many_balancers_have_one_ring_of_many_seats() {
     let _turn = exclusive_load();
     let given = std::env::var(SIZE).ok();
     let size: Vec<&str> = given.as_deref().unwrap_or(SMALL).split(' ').collect();
-    let [most, balancers, interval] = size[..] else {
+    let [seats, balancers, interval] = size[..] else {
         panic!("{SIZE}='SEATS BALANCERS INTERVAL'");
     };
-    let seats: u32 = most.parse().expect("a number");
-    let balancers: usize = balancers.parse().expect("a number");
-    let replicas = nginx::start(
-        "worker_processes 1; worker_rlimit_nofile 16384;",
-        |_, addr| {
-            let port = addr.port();
-            format!(
-                "listen 0.0.0.0:{port}; keepalive_requests 1000000; location / {{ return 200; }}"
-            )
-        },
-    );
-    let engine = FakeDocker::start();
-    engine.wants(seats as usize);
-    let list = tasks(seats);
-    let listed = list.len();
-    engine.inject("GET /tasks", FaultMode::Says(list), usize::MAX);
-    let mut args = vec!["--max-replicas", most, "--workers", "1"];
-    args.extend(["--heartbeat-interval", interval]);
-    let begun = Instant::now();
-    let launch = |_| engine.launch_follower_of(replicas.addr.port(), &args);
-    let all: Vec<Ringmaster> = (0..balancers).map(launch).collect();
-    // Each is ready when all replicas have answered it.
-    let all: Vec<Ringmaster> = all.into_iter().map(Ringmaster::ready).collect();
-    let ready = begun.elapsed();
-    let is_one = || {
-        let first = state(&all[0]);
-        first.1 == Some(seats.into()) && all.iter().all(|one| state(one) == first)
-    };
-    eventually(TEST_TIMEOUT, "one ring, and every replica up", is_one);
-    if given.is_none() {
-        return;
+    let number = |text: &str| text.parse::<u32>().expect("a number");
+    let fleet = Fleet::start(number(seats), number(balancers) as usize, interval);
+    eventually(TEST_TIMEOUT, "one ring, and every replica up", || {
+        fleet.is_one()
+    });
+    if given.is_some() {
+        println!(
+            "{seats} seats, {balancers} balancers, heartbeats every {interval}: all up {:.1} s \
+             after the first start; each: {}",
+            fleet.ready_after.as_secs_f64(),
+            fleet.cost()
+        );
+        assert!(fleet.is_one(), "a replica was lost at rest");
     }
-    let spent = || all.iter().map(|one| ticks(one.pid())).sum::<u64>();
-    let before = spent();
-    let calls = engine.calls().len();
-    let begun = Instant::now();
-    std::thread::sleep(MEASURED);
-    let time = begun.elapsed().as_secs_f64();
-    let cores = (spent() - before) as f64 / TICKS_PER_SECOND / time / balancers as f64;
-    let polls = (engine.calls().len() - calls) as f64 / time / balancers as f64;
-    let memory: u64 = all.iter().map(|one| kilobytes(one.pid(), "VmRSS")).sum();
-    println!(
-        "{seats} seats, {balancers} balancers, heartbeats every {interval}: all up {:.1} s after the first start; each: \
-         {cores:.3} of a core, {polls:.1} calls/s, list of {} KB, {:.1} MB of memory",
-        ready.as_secs_f64(),
-        listed / 1000,
-        memory as f64 / 1000.0 / balancers as f64
-    );
-    assert!(is_one(), "a replica was lost at rest");
 }
