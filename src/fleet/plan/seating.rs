@@ -1,4 +1,5 @@
-//! Transitions of a seat: a replica takes it, its holder recovers, it is removed.
+//! Transitions of a seat: a replica takes it, a backend moves within it, its holder recovers; it
+//! begins to leave, and is forgotten.
 
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use super::types::Action;
 use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::EventKind;
 use crate::ring::Seat;
-use crate::roster::{Health, ReplicaId};
+use crate::roster::{Health, ReplicaAddr, ReplicaId};
 
 /// Makes a replica the holder of its seat, once it has answered for the first time or acknowledged
 /// its promotion. `stands_in` is `true` for a replica that ignores the seat's number.
@@ -32,7 +33,8 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
     let is_backend = record.backend.is_some();
     let drained = match &record.holder {
         None => record.begins_drained,
-        // The order was about the server, which has only moved.
+        // The order was about the server, which has only moved. A managed successor or another task
+        // is another server, so it begins undrained.
         Some(former) => is_backend && former.drained,
     };
     let holder = Holder {
@@ -48,7 +50,10 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
     let is_first = record.record_first_answer(joins_late, now);
     state.effects.publish();
     if state.policy.keeper != Management::Managed {
-        return complete_move(state, id, former.filter(|_| !is_first), down_since);
+        if let Some(former) = &former {
+            give_up_former_address(state, former.id, addr);
+        }
+        return record_arrival(state, id, former.filter(|_| !is_first), down_since);
     }
     let origin = if was_standby { "from standby" } else { "" };
     let Some(former) = former else {
@@ -56,6 +61,7 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
     };
     let former_phase = state.replicas.phase(former.id);
     let former_serves = matches!(former_phase, Some(Phase::Up | Phase::Suspect));
+    // A managed holder that serves is followed only after it stood in, or by order.
     let mut reason = match (former_serves, former.stands_in) {
         (true, true) => "it stood in",
         (true, false) => "by order",
@@ -80,10 +86,21 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
     }
 }
 
-/// Completes the move of a seat to the address of `id`, at which a fixed backend or another task of
-/// the slot answers: records it, and gives up the former address. Its requests under way go on
-/// there.
-fn complete_move(
+/// Gives up the address that a seat had before it moved to `addr`, also one that never answered. Its
+/// requests under way go on there.
+fn give_up_former_address(state: &mut PlanState, former: ReplicaId, addr: ReplicaAddr) {
+    match state.replicas.phase(former) {
+        Some(Phase::Up | Phase::Suspect) => {
+            state.record_death(former, format!("moved to {addr}"));
+            state.drain(former);
+        }
+        _ => state.remove(former, StopMode::Detach),
+    }
+}
+
+/// Records that a fixed backend, or another task of the slot, answers at the address of `id`.
+/// `former` is the holder that has answered there before.
+fn record_arrival(
     state: &mut PlanState,
     id: ReplicaId,
     former: Option<Holder>,
@@ -98,13 +115,6 @@ fn complete_move(
     let Some(former) = former else {
         return state.record(EventKind::Joined, seat, name, "");
     };
-    let phase = state.replicas.phase(former.id);
-    if let Some(Phase::Up | Phase::Suspect) = phase {
-        state.record_death(former.id, format!("moved to {addr}"));
-        state.drain(former.id);
-    } else {
-        state.remove(former.id, StopMode::Detach);
-    }
     if former.addr == addr {
         return state.record(EventKind::Up, seat, name, "");
     }
@@ -149,7 +159,7 @@ pub(super) fn begin_leaving(state: &mut PlanState, seat: Seat) {
     record.leaving = true;
     // No start is due here any more, so `Plan::deadline` must not wait for one.
     record.backoff.allow_now();
-    // The fleet is complete without it.
+    // `Status::complete` must not wait for its first answer.
     record.awaits_first_answer = false;
     let (holder, name) = (record.holder_id(), record.display_name().clone());
     state.cancel_successor(seat, "its seat is removed");

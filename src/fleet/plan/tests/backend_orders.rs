@@ -3,7 +3,7 @@
 
 use super::super::*;
 use super::bench::*;
-use crate::fleet::engine::Management;
+use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::EventKind;
 use crate::orders::{BackendChange, BackendSeat, Order, OrderError, OrderResult};
 use crate::ring::Spec;
@@ -227,6 +227,24 @@ fn a_backend_that_is_down_is_set_too_and_one_with_the_same_address_at_once() {
             .backends()
             .contains_key(&"web:80".parse().unwrap())
     );
+}
+
+#[test]
+fn a_backend_that_never_answered_is_set_and_its_former_address_given_up() {
+    let mut bench = Bench::fixed(true);
+    bench.probe(S2, ProbeEvent::Answered);
+    set(&mut bench, "a", "127.0.0.1:9");
+    let (id, _) = bench.probed()[0];
+    bench.probe(id, ProbeEvent::Answered);
+    assert_eq!(saved(&mut bench, Ok(())), Some(Ok(names("a b"))));
+    assert_eq!(bench.kinds(), [EventKind::Joined]);
+    assert!(bench.did.contains(&Action::Remove(S1, StopMode::Detach)));
+    // A server at the former address is none of the seat's.
+    bench.probe(S1, ProbeEvent::Answered);
+    assert!(bench.kinds().is_empty());
+    assert_eq!(bench.plan.view().members[0].id, id);
+    bench.gone(S1);
+    assert_eq!(bench.shown(), ["1 a up", "2 b up"]);
 }
 
 #[test]
