@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::client::Client;
-use super::connection::ReusedConnection;
+use super::connection_choice::ConnectionSource;
 use super::fairness::Turn;
 use super::in_flight::InFlight;
 use super::low_mark::LowMark;
@@ -42,7 +42,7 @@ pub(super) async fn run(
     worker: &Worker,
     client: &mut Client,
     request: &mut ProxiedRequest,
-    (replica, reused): (&mut TcpStream, ReusedConnection),
+    (replica, source): (&mut TcpStream, ConnectionSource),
     in_flight: &InFlight,
     stats: &RequestStats,
     chances: RetryChances,
@@ -75,8 +75,8 @@ pub(super) async fn run(
         progress: &progress,
         timer: &mut client.timer,
         request: request.meta,
-        reused: reused != ReusedConnection::No,
-        private: reused == ReusedConnection::Private || request.private,
+        reused: source != ConnectionSource::Fresh,
+        private: source == ConnectionSource::Private || request.private,
         keep_alive: request.keep_alive,
         low_mark: LowMark::default(),
         turn: Turn::default(),

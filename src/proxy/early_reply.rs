@@ -1,10 +1,10 @@
 //! Replies that arrive before the request was sent completely.
 //!
 //! A server need not read the body before its final reply (RFC 9110 §10.1.1). The reply is relayed
-//! at once, with the announcement that the client's connection closes. A replica may go on reading
-//! after its reply, such as a 202 to an upload that it stores meanwhile. So the upload goes on
-//! until it is complete, a connection ends, or `request_sender` finds a side stalled for its
-//! timeout.
+//! at once, with the announcement that the client's connection closes (`write_head`). A replica may
+//! go on reading after its reply, such as a 202 to an upload that it stores meanwhile. So the
+//! upload goes on until it is complete, a connection ends, or `request_sender` finds a side stalled
+//! for its timeout. Then `attempt` drops the sender, and with it the upload.
 
 use std::future::{Future, poll_fn};
 use std::task::Poll;
@@ -15,15 +15,9 @@ use super::response_state::{Response, ResponseError};
 use crate::wire::socket;
 
 impl Response<'_> {
-    /// Returns `true` if the reply came before the end of an upload that goes on. A client that
-    /// still waits for a 100 sends no body (RFC 9110 §10.1.1).
-    pub(super) fn is_early(&self) -> bool {
-        self.progress.request_done_at.get().is_none() && !self.progress.awaiting_continue.get()
-    }
-
     /// Waits for the end of the upload or of the replica's connection: a server that still reads
-    /// keeps its side open. With `half_close` the client's socket is half-closed first, because
-    /// only that ends the reply for the client.
+    /// keeps its side open. `half_close`: the client speaks HTTP/1.0 and the chunks were removed.
+    /// Its socket is half-closed first, because only the end of the stream ends its reply.
     ///
     /// A single task polls both directions, so the end of the upload is seen at the next poll. An
     /// upload to a replica that has stopped reading does not read from its client, so a reset is
@@ -39,7 +33,7 @@ impl Response<'_> {
         let (progress, buffers) = (self.progress, &self.worker.buffers);
         let mut watch = ClientWatch::new(self.worker, &self.stats.ends, || to.known());
         poll_fn(move |cx| {
-            if progress.request_done_at.get().is_some() || progress.awaiting_continue.get() {
+            if !progress.is_uploading() {
                 return Poll::Ready(Ok(()));
             }
             // Bytes after the reply belong to no request (RFC 9112 §9.2) and end the wait as well.

@@ -21,7 +21,7 @@ use super::access_record::TerminatedBy;
 use super::attempt::{self, AttemptOutcome};
 use super::client::{Client, Disposition};
 use super::client_watch::ClientWatch;
-use super::connection::{ConnectOptions, ReusedConnection, connect};
+use super::connection_choice::{ConnectionChoice, ConnectionSource, connect};
 use super::error_reply::ErrorReply;
 use super::in_flight::InFlight;
 use super::outcome::{client_failed, fail_permanently, finish, not_retried, send_error};
@@ -69,12 +69,11 @@ async fn run_attempts(
     stats: &RequestStats,
 ) -> Result<Disposition, ErrorReply> {
     let mut retry = RetryState::default();
-    let key = request.key;
     // A replica chosen without the ring: that of the client's private connection, or the previous
     // one again on a fresh connection after a kept one was found closed.
     let own = client.private();
-    let own = own.and_then(|private| private.begin(worker, key, stats.begun));
-    let mut chosen = own.map(|in_flight| (in_flight, ConnectOptions::Own));
+    let own = own.and_then(|private| private.begin(worker, request.key, stats.begun));
+    let mut chosen = own.map(|in_flight| (in_flight, ConnectionChoice::PrivateOrFresh));
     loop {
         let connected = {
             let rare = client.rare.as_deref();
@@ -91,7 +90,7 @@ async fn run_attempts(
         };
         let (in_flight, mut replica, source) = connected?;
         let upstream = in_flight.upstream();
-        let is_reused = source != ReusedConnection::No;
+        let is_reused = source != ConnectionSource::Fresh;
         let chances = retry.chances(worker, request, &in_flight, is_reused);
         let end = attempt::run(
             worker,
@@ -124,7 +123,8 @@ async fn run_attempts(
                 retry
                     .record_failure(worker, request, &in_flight, &broken, is_reused, repeatable)
                     .map_err(|denied| not_retried(upstream, stats, &denied))?;
-                chosen = (is_reused && !is_degraded).then_some((in_flight, ConnectOptions::Fresh));
+                chosen =
+                    (is_reused && !is_degraded).then_some((in_flight, ConnectionChoice::Fresh));
             }
             AttemptOutcome::Broken(other) => {
                 return fail_permanently(worker, upstream, stats, &other);
@@ -142,14 +142,14 @@ async fn reach(
     retry: &mut RetryState,
     (own, mut chosen): (
         Option<&PrivateConnection>,
-        Option<(InFlight, ConnectOptions)>,
+        Option<(InFlight, ConnectionChoice)>,
     ),
-) -> Result<(InFlight, TcpStream, ReusedConnection), ErrorReply> {
+) -> Result<(InFlight, TcpStream, ConnectionSource), ErrorReply> {
     let mut is_first = chosen.is_none() && retry.reroutes == 0;
     loop {
         stats.reroutes.set(retry.reroutes);
         let attempted = &mut retry.attempted;
-        let (in_flight, options) = match chosen
+        let (in_flight, choice) = match chosen
             .take()
             .filter(|(in_flight, _)| in_flight.can_retry_here())
         {
@@ -168,7 +168,7 @@ async fn reach(
                     no_replica.error_reply(worker, attempted)
                 })?;
                 stats.replica_chosen(next.upstream().chosen_at.get());
-                (next, ConnectOptions::Any)
+                (next, ConnectionChoice::KeptOrFresh)
             }
         };
         let upstream = in_flight.upstream();
@@ -180,7 +180,7 @@ async fn reach(
         if retry.needs_delay(upstream.id) && !Box::pin(still_up_after_delay(upstream)).await {
             continue;
         }
-        let connected = connect(worker, own, &in_flight, request, options, retry).await;
+        let connected = connect(worker, own, &in_flight, request, choice, retry).await;
         if let Some((replica, source)) = connected {
             return Ok((in_flight, replica, source));
         }

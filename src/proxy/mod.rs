@@ -37,7 +37,7 @@ mod client;
 mod client_slot;
 mod client_slots;
 mod client_watch;
-mod connection;
+mod connection_choice;
 mod dial;
 mod dispatch;
 mod early_reply;

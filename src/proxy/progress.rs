@@ -32,6 +32,12 @@ pub(super) struct ExchangeProgress {
 }
 
 impl ExchangeProgress {
+    /// Returns `true` while the client sends the request. A client that waits for a 100 sends no
+    /// body (RFC 9110 §10.1.1).
+    pub(super) fn is_uploading(&self) -> bool {
+        self.request_done_at.get().is_none() && !self.awaiting_continue.get()
+    }
+
     /// Returns the deadline of the next bytes of a reply's body, awaited since `since`. While the
     /// client sends the request there is none: the reply may depend on it. A client that waits for
     /// a 100 sends nothing.

@@ -51,7 +51,7 @@ impl Response<'_> {
         if !meta.body.is_complete() {
             Box::pin(self.relay_rest(&mut meta)).await?;
         }
-        if self.is_early() {
+        if self.progress.is_uploading() {
             self.release_buffers();
             Box::pin(self.outlast_upload(meta.decode)).await?;
         }
@@ -137,7 +137,7 @@ impl Response<'_> {
                 self.reply.reserve(REPLY_BYTES + MAX_REPLY_HEAD);
             }
             let progress = self.progress;
-            self.read_early(|| progress.reply_due.get()).await?;
+            self.read_unseen(|| progress.reply_due.get()).await?;
         }
     }
 
@@ -193,7 +193,7 @@ impl Response<'_> {
             let (progress, since) = (self.progress, Instant::now());
             let limit = self.worker.settings.limits.body_timeout;
             let due = || progress.reply_body_due(since, limit);
-            match self.read_early(due).await {
+            match self.read_unseen(due).await {
                 Err(ResponseError::Lost)
                     if !(progress.repeatable.get() && self.worker.allows_retry()) =>
                 {

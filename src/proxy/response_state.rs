@@ -92,7 +92,7 @@ pub(super) struct Response<'a> {
 impl Response<'_> {
     /// Reads more of a reply of which the client has seen nothing. Neither an async fn nor a
     /// `select!`: every request holds this future.
-    pub(super) fn read_early(
+    pub(super) fn read_unseen(
         &mut self,
         due: impl Fn() -> Option<Instant>,
     ) -> impl Future<Output = Result<(), ResponseError>> {

@@ -4,10 +4,10 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReusePolicy {
     /// The connection may turn out closed: the request can be retried.
-    Any,
+    MayBeClosed,
     /// The request was lost once already, so only a connection the kernel still considers open is
     /// used: if it fails again, the replica really had the request.
-    Alive,
+    Open,
     /// The connection must also have been used a moment ago: the request must not be sent twice.
-    Once,
+    JustUsed,
 }

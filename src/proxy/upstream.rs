@@ -150,7 +150,7 @@ impl Upstream {
         let mut idle = self.idle.borrow_mut();
         while let Some(newest) = idle.pop() {
             let fresh = newest.until > now
-                && !(policy == ReusePolicy::Once && now - newest.since >= TRUSTED_IDLE_TIME);
+                && !(policy == ReusePolicy::JustUsed && now - newest.since >= TRUSTED_IDLE_TIME);
             if !fresh {
                 // The connections below are older still, but may serve requests that can be
                 // retried.
@@ -162,8 +162,8 @@ impl Upstream {
                 return None;
             }
             let silent = match policy {
-                ReusePolicy::Any => socket::is_idle_cached(&newest.stream),
-                ReusePolicy::Alive | ReusePolicy::Once => socket::is_idle(&newest.stream),
+                ReusePolicy::MayBeClosed => socket::is_idle_cached(&newest.stream),
+                ReusePolicy::Open | ReusePolicy::JustUsed => socket::is_idle(&newest.stream),
             };
             if silent {
                 return Some(newest.stream);

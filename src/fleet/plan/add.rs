@@ -125,7 +125,7 @@ fn add_to_ring(state: &mut PlanState, id: ReplicaId) {
         stands_in: false,
     };
     let mut record = SeatRecord::new(seat, name.clone(), version);
-    record.take(holder, state.now);
+    record.set_holder(holder, state.now);
     state.seats.push(record);
     state.record(EventKind::Joined, seat, name, "");
 }

@@ -43,7 +43,7 @@ pub(super) fn mark_dead_since(
     }
     record.holder_died(now);
     state.set_health(id, Health::Down);
-    state.record_death(id, reason.clone());
+    state.record_past_holder(id, reason.clone());
     let Some(replica) = state.replicas.get(id) else {
         return;
     };

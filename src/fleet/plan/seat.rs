@@ -134,7 +134,7 @@ impl SeatRecord {
 
     /// Gives the seat to a replica that has answered, and whose version it has from now on. Returns
     /// the former holder.
-    pub(super) fn take(&mut self, holder: Holder, now: Instant) -> Option<Holder> {
+    pub(super) fn set_holder(&mut self, holder: Holder, now: Instant) -> Option<Holder> {
         self.successor = None;
         self.version.clone_from(&holder.version);
         self.holder_answers(now);

@@ -46,13 +46,11 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
         version: version.clone(),
         stands_in,
     };
-    let former = record.take(holder, now);
+    let former = record.set_holder(holder, now);
     let is_first = record.record_first_answer(joins_late, now);
     state.effects.publish();
     if state.policy.keeper != Management::Managed {
-        if let Some(former) = &former {
-            give_up_former_address(state, former.id, addr);
-        }
+        give_up_former_address(state, former.as_ref(), addr);
         return record_arrival(state, id, former.filter(|_| !is_first), down_since);
     }
     let origin = if was_standby { "from standby" } else { "" };
@@ -77,7 +75,7 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
     event.replaced_after = down_since.map(|down| now - down);
     state.effects.push(Action::Record(event));
     if former_serves {
-        state.record_death(former.id, format!("replaced by {name}, {reason}"));
+        state.record_past_holder(former.id, format!("replaced by {name}, {reason}"));
         state.drain(former.id);
     } else {
         // The former holder is down. If it still runs in silence, it is killed: the seat no longer
@@ -86,15 +84,18 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
     }
 }
 
-/// Gives up the address that a seat had before it moved to `addr`, also one that never answered. Its
-/// requests under way go on there.
-fn give_up_former_address(state: &mut PlanState, former: ReplicaId, addr: ReplicaAddr) {
-    match state.replicas.phase(former) {
+/// Gives up the address of the `former` holder of a seat that is at `addr` now, also an address
+/// that never answered. Requests under way go on there.
+fn give_up_former_address(state: &mut PlanState, former: Option<&Holder>, addr: ReplicaAddr) {
+    let Some(id) = former.map(|former| former.id) else {
+        return;
+    };
+    match state.replicas.phase(id) {
         Some(Phase::Up | Phase::Suspect) => {
-            state.record_death(former, format!("moved to {addr}"));
-            state.drain(former);
+            state.record_past_holder(id, format!("moved to {addr}"));
+            state.drain(id);
         }
-        _ => state.remove(former, StopMode::Detach),
+        _ => state.remove(id, StopMode::Detach),
     }
 }
 

@@ -110,8 +110,8 @@ impl PlanState {
         self.effects.answer(order_id, Ok(listed));
     }
 
-    /// Adds the death or replacement of a holder to the history of its seat.
-    pub(super) fn record_death(&mut self, id: ReplicaId, reason: String) {
+    /// Adds the holder to the history of its seat: it died, was replaced, or its seat moved.
+    pub(super) fn record_past_holder(&mut self, id: ReplicaId, reason: String) {
         let Some(replica) = self.replicas.get(id) else {
             return;
         };

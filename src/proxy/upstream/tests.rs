@@ -57,7 +57,7 @@ async fn the_newest_connection_is_reused_first_and_their_number_is_bounded() {
     }
     assert_eq!(
         upstream
-            .take_idle(ReusePolicy::Any, now)
+            .take_idle(ReusePolicy::MayBeClosed, now)
             .unwrap()
             .local_addr()
             .unwrap(),
@@ -65,13 +65,13 @@ async fn the_newest_connection_is_reused_first_and_their_number_is_bounded() {
     );
     assert_eq!(
         upstream
-            .take_idle(ReusePolicy::Any, now)
+            .take_idle(ReusePolicy::MayBeClosed, now)
             .unwrap()
             .local_addr()
             .unwrap(),
         ports[0]
     );
-    assert!(upstream.take_idle(ReusePolicy::Any, now).is_none());
+    assert!(upstream.take_idle(ReusePolicy::MayBeClosed, now).is_none());
 }
 
 #[tokio::test]
@@ -82,19 +82,21 @@ async fn idle_connections_expire_exactly_at_their_limits() {
     upstream.put_idle(connect().await.unwrap(), KEEP, 2, now);
     assert!(
         upstream
-            .take_idle(ReusePolicy::Once, now + TRUSTED_IDLE_TIME)
+            .take_idle(ReusePolicy::JustUsed, now + TRUSTED_IDLE_TIME)
             .is_none(),
         "too old to be sent only once"
     );
     assert!(
-        upstream.take_idle(ReusePolicy::Any, now + KEEP).is_none(),
+        upstream
+            .take_idle(ReusePolicy::MayBeClosed, now + KEEP)
+            .is_none(),
         "too old"
     );
     upstream.put_idle(connect().await.unwrap(), KEEP, 2, now);
     assert!(
         upstream
             .take_idle(
-                ReusePolicy::Once,
+                ReusePolicy::JustUsed,
                 now + TRUSTED_IDLE_TIME - Duration::from_millis(1)
             )
             .is_some()
@@ -104,7 +106,11 @@ async fn idle_connections_expire_exactly_at_their_limits() {
 #[tokio::test]
 async fn a_connection_closed_by_the_replica_is_not_reused() {
     let (upstream, listener) = upstream().await;
-    for policy in [ReusePolicy::Any, ReusePolicy::Alive, ReusePolicy::Once] {
+    for policy in [
+        ReusePolicy::MayBeClosed,
+        ReusePolicy::Open,
+        ReusePolicy::JustUsed,
+    ] {
         let stream = TcpStream::connect(upstream.addr.0.tcp().unwrap())
             .await
             .unwrap();
@@ -139,7 +145,7 @@ async fn worse_health_wakes_waiters_and_closes_idle_connections() {
     }
     assert!(
         upstream
-            .take_idle(ReusePolicy::Any, Instant::now())
+            .take_idle(ReusePolicy::MayBeClosed, Instant::now())
             .is_none()
     );
 }
@@ -174,7 +180,7 @@ async fn a_drained_replica_keeps_its_requests_and_gets_no_new_ones() {
     give().await;
     assert!(
         upstream
-            .take_idle(ReusePolicy::Any, Instant::now())
+            .take_idle(ReusePolicy::MayBeClosed, Instant::now())
             .is_none()
     );
     assert!(!upstream.accepts_requests() && !upstream.may_serve() && !in_flight.can_retry_here());

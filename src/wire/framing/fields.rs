@@ -126,3 +126,27 @@ pub fn content_length(value: &[u8]) -> Option<u64> {
         .ok()
         .and_then(|length| u64::try_from(length).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_length_is_digits_only() {
+        assert_eq!(content_length(b"0003"), Some(3));
+        assert_eq!(content_length(b"9223372036854775807"), Some((1 << 63) - 1));
+        for bad in [
+            "",
+            "+5",
+            "-5",
+            "5 5",
+            "0x3",
+            "3.0",
+            "1_0",
+            "3, 3",
+            "9223372036854775808",
+        ] {
+            assert_eq!(content_length(bad.as_bytes()), None, "{bad}");
+        }
+    }
+}

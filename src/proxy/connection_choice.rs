@@ -9,59 +9,60 @@ use super::retry_state::RetryState;
 use super::reuse_policy::ReusePolicy;
 use super::worker::Worker;
 
-/// Previous use of a connection to a replica.
+/// Source of the connection of a request to its replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ReusedConnection {
-    /// The connection was opened for this request.
-    No,
-    /// The connection has served other requests.
-    Pooled,
-    /// The connection serves this client only.
+pub(super) enum ConnectionSource {
+    /// Opened for this request.
+    Fresh,
+    /// Kept after it has served other requests.
+    Kept,
+    /// Private: for this client only.
     Private,
 }
 
 /// Connections that a request may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ConnectOptions {
-    /// The client's private connection.
-    Own,
+pub(super) enum ConnectionChoice {
+    /// The client's private connection, or a fresh one if that is gone.
+    PrivateOrFresh,
     /// A fresh connection.
     Fresh,
     /// A kept connection, or else a fresh one.
-    Any,
+    KeptOrFresh,
 }
 
-/// Returns a connection to the replica and its previous use. `None` means that nothing was sent and
-/// another replica may be tried.
+/// Returns a connection to the replica and its source. `None` means that nothing was sent and
+/// another replica may be tried: the failure is in `retry.attempted`, and counts as a reroute.
 pub(super) async fn connect(
     worker: &Worker,
     private: Option<&PrivateConnection>,
     in_flight: &InFlight,
     request: &ProxiedRequest,
-    options: ConnectOptions,
+    choice: ConnectionChoice,
     retry: &mut RetryState,
-) -> Option<(TcpStream, ReusedConnection)> {
+) -> Option<(TcpStream, ConnectionSource)> {
     let upstream = in_flight.upstream();
-    // The choice was just made, or it precedes the delay of a request that was lost.
+    // Saves a read of the clock. It is at most `RETRY_DELAY` old, which does not matter for the age
+    // of kept connections.
     let now = upstream.chosen_at.get();
-    if options == ConnectOptions::Own
+    if choice == ConnectionChoice::PrivateOrFresh
         && let Some(own) = private.and_then(PrivateConnection::take)
     {
-        return Some((own, ReusedConnection::Private));
+        return Some((own, ConnectionSource::Private));
     }
     let policy = match (request.outgoing.idempotent, retry.lost_replicas.is_empty()) {
-        (false, _) => ReusePolicy::Once,
-        (true, true) => ReusePolicy::Any,
-        (true, false) => ReusePolicy::Alive,
+        (false, _) => ReusePolicy::JustUsed,
+        (true, true) => ReusePolicy::MayBeClosed,
+        (true, false) => ReusePolicy::Open,
     };
-    if options == ConnectOptions::Any
+    if choice == ConnectionChoice::KeptOrFresh
         && let Some(kept) = upstream.take_idle(policy, now)
     {
         worker.port().pool_hits.add(1);
-        return Some((kept, ReusedConnection::Pooled));
+        return Some((kept, ConnectionSource::Kept));
     }
     match Box::pin(worker.dial(in_flight, &retry.attempted)).await {
-        Ok(fresh) => Some((fresh, ReusedConnection::No)),
+        Ok(fresh) => Some((fresh, ConnectionSource::Fresh)),
         Err(why) => {
             retry.attempted.not_reached(upstream, why);
             retry.reroutes += 1;
