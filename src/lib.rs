@@ -44,6 +44,7 @@ pub mod orders;
 pub mod proxy;
 pub mod ring;
 pub mod roster;
+pub mod sandbox;
 mod serve;
 pub mod settings;
 pub mod shutdown;

@@ -18,11 +18,13 @@ use std::time::Instant;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::config::{Config, ListenOn, LogDestination, ReplicaSource};
+use crate::config::{Config, ListenOn, LogDestination, ReplicaSource, SandboxMode};
 use crate::fleet::{self, Fleet, Ownership};
+use crate::sandbox::Sandbox;
 use crate::settings::Settings;
 use crate::supervisor::{self, Baseline, Signals, Supervisor, ThreadGroup};
 use crate::takeover::{Handoff, HandoffServer, InstanceInfo, PassedSockets};
+use crate::wire::socket_owner;
 use crate::wire::unix_listener::SocketFile;
 use crate::{access_log, control, metrics, orders, proxy, roster, startup, stats};
 use control_context::{ControlDeps, control_context};
@@ -135,6 +137,7 @@ impl Parts {
         let (accepting, accepting_receiver) = watch::channel(self.taken.is_none());
         let mut fleet = fleet::start(self.survey, publisher, orders, evidence_seen)?;
         let clients = Arc::clone(&config.proxy.clients);
+        let sandbox = sandbox(config.sandbox);
         let workers = proxy::start(proxy::WorkerStart {
             settings: Arc::new(config.proxy),
             listeners: ports.data,
@@ -142,6 +145,7 @@ impl Parts {
             evidence,
             port: Arc::clone(&self.counts),
             orders: queue.clone(),
+            sandbox: sandbox.clone(),
             opened: accepting_receiver,
             shutdown: stop_receivers.workers,
             cut: stop_receivers.cut,
@@ -166,7 +170,7 @@ impl Parts {
         };
         // On an error from here on, dropping `fleet` leaves the replicas to the old process.
         let context = control_context(known, &fleet);
-        let control = control::start(ports.control, context, stop_receivers.control)?;
+        let control = control::start(ports.control, context, stop_receivers.control, sandbox)?;
         accepting.send_replace(true);
         commit_takeover(self.taken, &fleet, &mut ports.files);
         startup::print_addresses(seen, &config.replicas, wanted);
@@ -188,6 +192,13 @@ impl Parts {
             ready: (config.ready_file, addresses),
         })
     }
+}
+
+/// Returns the sandbox of the workers and the control port, with all read that they need and could
+/// not read inside of it.
+fn sandbox(mode: SandboxMode) -> Sandbox {
+    socket_owner::users();
+    mode.sandbox()
 }
 
 /// Commits a takeover, if this process is a successor.

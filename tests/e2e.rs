@@ -37,6 +37,7 @@ mod e2e {
     mod retry;
     mod ring;
     mod ring_switch;
+    mod sandbox;
     mod server_errors;
     mod service_manager;
     mod services;

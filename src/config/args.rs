@@ -20,6 +20,7 @@ use super::parsers::{
     positive_count, positive_duration, proxy_source, via_name,
 };
 use super::replicas::ReplicaArgs;
+use super::sandbox::SandboxArgs;
 use crate::access::HostName;
 use crate::proxy::{BalanceMode, KeyRule, ProxySource, RequestIdKind};
 use crate::ring;
@@ -245,6 +246,8 @@ pub struct ServeArgs {
     pub token: TokenArgs,
     #[arg(long, env = "RINGMASTER_REQUIRE_TOKEN", value_parser = BoolishValueParser::new(), help = "Require the token of every client, those on this machine too; only clients of the control port's Unix socket need none")]
     pub require_token: bool,
+    #[command(flatten)]
+    pub sandbox: SandboxArgs,
     #[arg(
         long = "control-host",
         env = "RINGMASTER_CONTROL_HOST",

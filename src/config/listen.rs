@@ -100,6 +100,15 @@ fn parse_mode(text: &str) -> Result<u32, String> {
     mode.ok_or_else(|| format!("mode={text} is no mode from 0 to 0777"))
 }
 
+/// Returns `true` if two sockets cannot listen on these addresses. `[::]` includes IPv4 (ipv6(7),
+/// IPV6_V6ONLY).
+pub(super) fn is_one_port(a: SocketAddr, b: SocketAddr) -> bool {
+    let covers = |all: SocketAddr, one: SocketAddr| {
+        all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4())
+    };
+    a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || covers(a, b) || covers(b, a))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

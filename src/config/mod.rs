@@ -22,10 +22,10 @@ mod listen;
 mod parser_error;
 mod parsers;
 mod replicas;
+mod sandbox;
 mod sources;
 mod swarm;
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,8 +43,10 @@ pub use failures::{FailureArgs, InFlightArgs};
 pub use file::MAX_CONFIG_FILE;
 pub use fixed_backends::{FixedArgs, FixedBackends};
 pub use listen::ListenOn;
+use listen::is_one_port;
 pub use parsers::{DEFAULT_MAX_CONNECTIONS, LogDestination};
 pub use replicas::{EngineKind, ReplicaArgs, ReplicaSource};
+pub use sandbox::{SandboxArgs, SandboxMode};
 pub use swarm::SwarmArgs;
 
 use crate::access::{AccessPolicy, LocalTokenRule};
@@ -74,6 +76,8 @@ pub struct Config {
     pub proxy: proxy::ProxySettings,
     /// Access policy of the control port.
     pub access: AccessPolicy,
+    /// Sandbox of the workers and the control port.
+    pub sandbox: SandboxMode,
     /// Heartbeat settings; `None` turns heartbeats off.
     pub heartbeat: Option<fleet::HeartbeatSettings>,
     /// Time limit from the start of a replica to its first answer.
@@ -111,15 +115,6 @@ pub struct StopTimes {
     pub lame_duck: Duration,
     /// Time between the signal that ends a replica and its kill.
     pub replica: Duration,
-}
-
-/// Returns `true` if two sockets cannot listen on these addresses. `[::]` includes IPv4 (ipv6(7),
-/// IPV6_V6ONLY).
-fn is_one_port(a: SocketAddr, b: SocketAddr) -> bool {
-    let covers = |all: SocketAddr, one: SocketAddr| {
-        all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4())
-    };
-    a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || covers(a, b) || covers(b, a))
 }
 
 /// Settings of the access log.
@@ -189,6 +184,7 @@ impl ServeArgs {
                 limits,
             },
             access,
+            sandbox: self.sandbox.sandbox,
             heartbeat,
             start_timeout: self.start_timeout,
             drain_timeout: self.drain_timeout,

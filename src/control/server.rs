@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::admission::ControlServer;
 use super::context::ControlContext;
 use super::stats;
+use crate::sandbox::Sandbox;
 use crate::shutdown::Shutdown;
 use crate::wire::listener::{Listener, ListeningSockets};
 use crate::wire::peer_addr::PeerAddr;
@@ -25,7 +26,7 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 /// `plan` commands take no more CPU time than this from the data port.
 const HELPER_THREADS: usize = 4;
 
-/// Starts the thread that serves the control port until `shutdown`.
+/// Starts the thread that serves the control port until `shutdown`, in its sandbox.
 ///
 /// # Errors
 /// When the system refuses the thread or its event loop.
@@ -33,6 +34,7 @@ pub fn start(
     sockets: ListeningSockets,
     context: ControlContext,
     shutdown: Shutdown,
+    sandbox: Sandbox,
 ) -> io::Result<thread::JoinHandle<()>> {
     let set_nonblocking = |socket: &TcpListener| socket.set_nonblocking(true);
     sockets.iter().try_for_each(set_nonblocking)?;
@@ -44,7 +46,10 @@ pub fn start(
         let _guard = runtime.enter();
         Listener::new(sockets)?
     };
-    let serve = move || runtime.block_on(serve(listener, context, shutdown));
+    let serve = move || match sandbox.enter() {
+        Ok(()) => runtime.block_on(serve(listener, context, shutdown)),
+        Err(err) => tracing::error!("the control port cannot enter its sandbox: {err}"),
+    };
     thread::Builder::new().name("control".into()).spawn(serve)
 }
 

@@ -30,6 +30,7 @@ use crate::log_interval::LogInterval;
 use crate::metrics::DataPortCounters;
 use crate::orders::OrderQueue;
 use crate::roster::{Evidence, Subscriber};
+use crate::sandbox::Sandbox;
 use crate::shutdown::Shutdown;
 use crate::wire::listener::{Listener, ListeningSockets};
 use crate::wire::peer_addr::PeerAddr;
@@ -55,6 +56,8 @@ pub struct WorkerStart {
     pub port: Arc<DataPortCounters>,
     /// Queue for admin orders.
     pub orders: OrderQueue,
+    /// Sandbox that each worker enters before it accepts.
+    pub sandbox: Sandbox,
     /// Gate of the port: the workers accept once it is `true`.
     pub opened: watch::Receiver<bool>,
     /// Signal to stop accepting and to drain.
@@ -78,8 +81,9 @@ pub fn start(start: WorkerStart) -> io::Result<Vec<JoinHandle<io::Result<()>>>> 
         let (orders, evidence) = (start.orders.clone(), start.evidence.clone());
         let slots = Arc::clone(&slots);
         let stops = (start.shutdown.clone(), start.cut.clone());
-        let opened = start.opened.clone();
+        let (opened, sandbox) = (start.opened.clone(), start.sandbox.clone());
         let run = move || -> io::Result<()> {
+            sandbox.enter()?;
             let runtime = Builder::new_current_thread()
                 .enable_all()
                 .build_local(LocalOptions::default())?;

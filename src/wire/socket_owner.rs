@@ -11,6 +11,7 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
 
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
@@ -55,12 +56,18 @@ pub fn described(user: u32) -> String {
     if user == ROOT {
         return "root".to_owned();
     }
-    // An image without users has no such file.
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    name(&passwd, user).map_or_else(
+    name(users(), user).map_or_else(
         || format!("user {user}"),
         |name| format!("user {name} ({user})"),
     )
+}
+
+/// Reads the names of the users: a thread in the sandbox cannot. Later calls return what the first
+/// one read.
+pub fn users() -> &'static str {
+    static PASSWD: OnceLock<String> = OnceLock::new();
+    // An image without users has no such file.
+    PASSWD.get_or_init(|| fs::read_to_string("/etc/passwd").unwrap_or_default())
 }
 
 /// Returns the name of a user from the lines of passwd(5).

@@ -8,6 +8,7 @@ pub(crate) const LAYERS: [&[&str]; 6] = [
     &[
         "wire",
         "metrics",
+        "sandbox",
         "settings",
         "shutdown",
         "terminal",
@@ -102,7 +103,7 @@ pub(crate) const IMPURE_MODULES: [&str; 8] = [
 ];
 
 /// Outside crates that only these files may name. A path that ends in `/` is a folder.
-pub(crate) const OWNERS: [(&str, &[&str]); 36] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 39] = [
     (
         "bollard",
         &[
@@ -178,6 +179,8 @@ pub(crate) const OWNERS: [(&str, &[&str]); 36] = [
     ("hyper", &["src/control/http/mod.rs"]),
     ("hyper_util", &["src/control/http/mod.rs"]),
     ("percent_encoding", &["src/control/http/request.rs"]),
+    ("landlock", &["src/sandbox.rs"]),
+    ("libc", &["src/sandbox/syscalls.rs", "src/wire/sockopt.rs"]),
     ("listenfd", &["src/serve/listeners.rs"]),
     ("lru", &["src/clients/table.rs"]),
     ("sd_notify", &["src/supervisor/service_manager.rs"]),
@@ -232,7 +235,12 @@ pub(crate) const OWNERS: [(&str, &[&str]); 36] = [
             "src/control/connection.rs",
             "src/control/tests/follow.rs",
             "src/control/tests/limits.rs",
+            "src/sandbox/tests.rs",
         ],
+    ),
+    (
+        "seccompiler",
+        &["src/sandbox.rs", "src/sandbox/syscalls.rs"],
     ),
     ("serde", &["src/fleet/state_file.rs"]),
     ("subtle", &["src/access/token.rs"]),

@@ -14,6 +14,7 @@ use super::{ControlContext, DEADLINE, Journal, Order};
 use crate::control::admission::ControlServer;
 use crate::control::start;
 use crate::orders::OrderCall;
+use crate::sandbox::Sandbox;
 use crate::shutdown::{self, Trigger};
 use crate::wire::listener::ListeningSockets;
 use crate::wire::peer_addr::PeerAddr;
@@ -53,7 +54,7 @@ pub(super) fn port_with(change: impl FnOnce(&mut ControlContext)) -> Fixture {
         orders,
         held,
         trigger: Some(trigger),
-        thread: Some(start(sockets, context, shutdown).unwrap()),
+        thread: Some(start(sockets, context, shutdown, Sandbox::detect()).unwrap()),
     }
 }
 
