@@ -4,11 +4,13 @@
 //! Containers of the coursework already use the name `SERVER_ID`. The other names begin with
 //! `REPLICA_`.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::builder::Resettable;
+use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser};
 use rustix::process::Pid;
 
 /// Prefix of the path of a Unix socket.
@@ -48,6 +50,13 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// Reads the command line and the environment. An empty variable counts as unset, as it does
+    /// for the balancer: compose makes one of `${NAME:-}`. Bad usage exits with code 2.
+    pub(crate) fn read() -> Self {
+        let matches = command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|err| err.exit())
+    }
+
     /// Returns the value of `--name`, or `S` and the number of the seat.
     pub(crate) fn name(&self) -> String {
         self.name.clone().unwrap_or_else(|| format!("S{}", self.id))
@@ -58,6 +67,15 @@ impl Args {
         let socket = self.socket.clone().map(Listen::Unix);
         socket.unwrap_or_else(|| self.listen.clone())
     }
+}
+
+/// Returns the parser, which does not read empty variables.
+fn command() -> Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    Args::command().mut_args(|arg| match arg.get_env() {
+        Some(name) if is_empty(name) => arg.env(Resettable::Reset),
+        _ => arg,
+    })
 }
 
 /// Address of the listener.
@@ -121,7 +139,6 @@ mod tests {
 
     #[test]
     fn flags_depend_on_each_other() {
-        use clap::CommandFactory;
         Args::command().debug_assert();
     }
 

@@ -22,7 +22,6 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use anyhow::Context;
-use clap::Parser;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,7 +29,7 @@ use crate::args::Args;
 use crate::handlers::Identity;
 
 fn main() -> ExitCode {
-    match run(Args::parse()) {
+    match run(Args::read()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {
             // If stderr is closed, no channel is left to report that.

@@ -47,6 +47,20 @@ fn the_environment_stands_in_for_flags() {
 }
 
 #[test]
+fn an_empty_variable_counts_as_unset() {
+    let replica = start_with(
+        command()
+            .env("SERVER_ID", "")
+            .env("REPLICA_NAME", "")
+            .env("REPLICA_LISTEN", "127.0.0.1:0")
+            .env("REPLICA_SOCKET", "")
+            .env("REPLICA_PARENT", ""),
+    );
+    let answer = replica.say(b"GET /heartbeat HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(answer.contains("Ringmaster-Replica: S1\r\n"), "{answer}");
+}
+
+#[test]
 fn a_taken_port_is_one_sentence_and_exit_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
