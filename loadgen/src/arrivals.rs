@@ -68,6 +68,8 @@ pub(crate) enum LoadLength {
     Requests(u64),
     /// Time in which requests become due. The load ends when the last of them is answered.
     Time(Duration),
+    /// Whichever of both ends first.
+    First(u64, Duration),
 }
 
 /// Requests of one load, given one by one to its free connections.
@@ -142,9 +144,12 @@ impl Arrivals {
     }
 
     fn is_over(&self, due: Instant) -> bool {
+        let is_enough = |count| self.next.get() >= count;
+        let is_late = |time| due.saturating_duration_since(self.start) >= time;
         match self.length {
-            LoadLength::Requests(count) => self.next.get() >= count,
-            LoadLength::Time(time) => due.saturating_duration_since(self.start) >= time,
+            LoadLength::Requests(count) => is_enough(count),
+            LoadLength::Time(time) => is_late(time),
+            LoadLength::First(count, time) => is_enough(count) || is_late(time),
         }
     }
 }

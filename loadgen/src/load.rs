@@ -20,11 +20,16 @@ use crate::load_args::LoadArgs;
 use crate::request::RequestTemplate;
 use crate::request_ids::request_id;
 
+/// Number of requests without `--requests`.
+const DEFAULT_REQUESTS: u64 = 10_000;
+
 /// Size, concurrency, rate and seed of a load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) requests: u64,
-    /// Replaces the number of requests, if given.
+    /// `true` if the load ends after that number of requests.
+    pub(crate) is_counted: bool,
+    /// Time after which no request is sent any more, if it is limited.
     pub(crate) duration: Option<Duration>,
     pub(crate) concurrency: u64,
     /// `None`: as fast as requests are answered.
@@ -36,7 +41,8 @@ impl Load {
     /// Returns the load of the flags. Without `--seed` the seed is random.
     pub(crate) fn from_args(args: &LoadArgs) -> Self {
         Self {
-            requests: args.requests,
+            requests: args.requests.unwrap_or(DEFAULT_REQUESTS),
+            is_counted: true,
             duration: None,
             concurrency: args.concurrency,
             rate: args.rate,
@@ -47,15 +53,18 @@ impl Load {
 
     /// Length of the load.
     fn length(&self) -> LoadLength {
-        let requests = LoadLength::Requests(self.requests);
-        self.duration.map_or(requests, LoadLength::Time)
+        match self.duration {
+            None => LoadLength::Requests(self.requests),
+            Some(time) if self.is_counted => LoadLength::First(self.requests, time),
+            Some(time) => LoadLength::Time(time),
+        }
     }
 
     /// Number of connections: no more than there are requests.
     pub(crate) fn connections(&self) -> u64 {
-        match self.length() {
-            LoadLength::Requests(count) => self.concurrency.min(count),
-            LoadLength::Time(_) => self.concurrency,
+        match self.is_counted {
+            true => self.concurrency.min(self.requests),
+            false => self.concurrency,
         }
     }
 }

@@ -13,9 +13,9 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "URL", default_value = "http://localhost:5000")]
     pub(crate) target: Target,
 
-    /// Number of requests
-    #[arg(short = 'n', long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) requests: u64,
+    /// Number of requests [default: 10000]
+    #[arg(short = 'n', long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) requests: Option<u64>,
 
     /// Number of connections, each with one request at a time
     #[arg(short, long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=MAX_CONCURRENCY))]

@@ -77,6 +77,11 @@ fn run_conditions(load: &Load) -> Vec<(&'static str, String)> {
         (
             "requests",
             match load.duration {
+                Some(time) if load.is_counted => format!(
+                    "at most {} within {} over {connections}",
+                    load.requests,
+                    humantime::format_duration(time)
+                ),
                 Some(time) => format!("{} over {connections}", humantime::format_duration(time)),
                 None => format!("{} over {connections}", load.requests),
             },

@@ -26,8 +26,8 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value = "/home", value_parser = parse_path)]
     pub(crate) path: String,
 
-    /// Time in which requests are sent, instead of --requests, for example 10s or 2m; the run ends
-    /// with the last answer
+    /// Time in which requests are sent, for example 10s or 2m; the run ends with the last answer,
+    /// or after --requests if they are given too
     #[arg(short = 'z', long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) duration: Option<Duration>,
 

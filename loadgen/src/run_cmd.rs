@@ -35,6 +35,7 @@ pub(crate) async fn run(mut args: RunArgs) -> anyhow::Result<ExitCode> {
     }
     let mut balancer = BalancerUnderTest::new(&args.load, None);
     balancer.load.duration = args.duration;
+    balancer.load.is_counted = args.duration.is_none() || args.load.requests.is_some();
     let measured = measure(&request, &mut balancer, &mut signals).await;
     balancer.close().await?;
     let report = measured?;

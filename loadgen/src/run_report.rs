@@ -87,7 +87,7 @@ fn json(report: &LoadReport) -> Value {
     json!({
         "method": report.method.to_string(),
         "url": report.url,
-        "requests": load.duration.is_none().then_some(load.requests),
+        "requests": load.is_counted.then_some(load.requests),
         "duration_seconds": load.duration.map(|time| time.as_secs_f64()),
         "connections": load.connections(),
         "rate": load.rate.map(crate::arrivals::Rate::per_second),

@@ -42,6 +42,11 @@ impl LoadReport {
     pub(crate) fn summary(&self) -> String {
         let Self { load, counters, .. } = self;
         let size = match load.duration {
+            Some(time) if load.is_counted => format!(
+                "{} of at most {}",
+                humantime::format_duration(time),
+                group_thousands(load.requests)
+            ),
             Some(time) => format!("{} of", humantime::format_duration(time)),
             None => group_thousands(load.requests),
         };
@@ -151,6 +156,7 @@ pub(crate) mod tests {
             url: "http://a/home".into(),
             load: Load {
                 requests: counters.answered() + counters.failed(),
+                is_counted: true,
                 duration: None,
                 concurrency: 100,
                 rate: None,
@@ -196,6 +202,7 @@ pub(crate) mod tests {
     fn a_load_of_a_duration_is_clean_with_any_number_of_answers() {
         let mut report = sample_report(&[(1, 3)], false);
         report.load.requests = 10_000;
+        report.load.is_counted = false;
         assert!(!report.is_clean());
         report.load.duration = Some(Duration::from_secs(90));
         report.method = "PUT".parse().unwrap();

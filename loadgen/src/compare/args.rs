@@ -159,10 +159,12 @@ fn named_or_all<T: ValueEnum + PartialEq>(named: &[T]) -> Vec<T> {
 impl DuelPlan {
     /// Length of the warm-up before a load over this number of connections.
     pub(crate) fn warm_up(&self, connections: usize) -> LoadLength {
+        let fewer = |count: u64| count.min(WARM_UP_REQUESTS * connections as u64);
         match self.span {
             LoadLength::Time(time) => LoadLength::Time(time / WARM_UP_DIVISOR),
-            LoadLength::Requests(count) => {
-                LoadLength::Requests(count.min(WARM_UP_REQUESTS * connections as u64))
+            LoadLength::Requests(count) => LoadLength::Requests(fewer(count)),
+            LoadLength::First(count, time) => {
+                LoadLength::First(fewer(count), time / WARM_UP_DIVISOR)
             }
         }
     }

@@ -81,7 +81,7 @@ impl PeerLoad {
             latencies: Latencies::new()?,
         };
         let limit = match end {
-            LoadLength::Time(time) => time + LOAD_GRACE,
+            LoadLength::Time(time) | LoadLength::First(_, time) => time + LOAD_GRACE,
             LoadLength::Requests(_) => FIXED_COUNT_TIMEOUT,
         };
         let result = Rc::new(RefCell::new(result));

@@ -87,7 +87,7 @@ fn a_head_request_ends_with_its_head() {
 fn a_duration_replaces_the_number_of_requests() {
     let replica = replica(1);
     let start = Instant::now();
-    let line = format!("run http://{}/home -z 200ms -c 2 -n 1 --json", replica.addr);
+    let line = format!("run http://{}/home -z 200ms -c 2 --json", replica.addr);
     let ended = loadgen(&line);
     ended.exits(0);
     assert!(start.elapsed() >= Duration::from_millis(200));
@@ -95,6 +95,27 @@ fn a_duration_replaces_the_number_of_requests() {
     assert_eq!(found["requests"], Value::Null);
     assert_eq!(found["duration_seconds"], json!(0.2));
     assert!(found["answered"].as_u64() > Some(1), "{found}");
+}
+
+#[test]
+fn a_run_with_a_number_and_a_time_ends_with_the_first_of_them() {
+    let replica = replica(1);
+    let run = |flags: &str| {
+        let ended = loadgen(&format!("run http://{}/home -c 2 {flags}", replica.addr));
+        ended.exits(0);
+        ended
+    };
+    let start = Instant::now();
+    let found: Value = serde_json::from_str(&run("-z 1h -n 3 --json").stdout).unwrap();
+    assert!(start.elapsed() < DEADLINE);
+    assert_eq!(
+        (&found["answered"], &found["requests"]),
+        (&json!(3), &json!(3))
+    );
+    assert_eq!(found["duration_seconds"], json!(3600.0));
+    run("-z 1h -n 3 -q 1000").prints("1h of at most 3 requests to ");
+    let found: Value = serde_json::from_str(&run("-z 100ms -n 100000000 --json").stdout).unwrap();
+    assert!(found["answered"].as_u64() < Some(100_000_000), "{found}");
 }
 
 #[test]
