@@ -24,6 +24,7 @@ mod journal_follower;
 mod key_report;
 mod limits;
 mod metrics;
+mod planned_seats;
 mod reload;
 mod reload_call;
 mod replace_report;

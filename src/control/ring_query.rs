@@ -39,6 +39,10 @@ pub enum PlannedChange {
     AddBackend(BackendChange),
     /// Fewer replicas.
     Rm(ChangeRequest),
+    /// No replicas.
+    RmAll,
+    /// This number of replicas.
+    Scale(usize),
     /// New weight for the seat of a replica.
     Weight(ReplicaName, Weight),
     /// New kind of ring.
@@ -55,6 +59,8 @@ impl fmt::Display for PlannedChange {
         let (word, change) = match self {
             Self::Add(change) => ("add", change),
             Self::Rm(change) => ("rm", change),
+            Self::RmAll => return f.write_str("rm all"),
+            Self::Scale(n) => return write!(f, "scale {n}"),
             Self::AddBackend(change) => return write!(f, "add {change}"),
             Self::Weight(name, weight) => return write!(f, "weight {name} {weight}"),
             Self::Ring(spec) => return write!(f, "ring {spec}"),

@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 
 use super::context::{ControlContext, StatsSources};
 use super::key_report::owner_report;
+use super::planned_seats::{check_room, seat_of, seats_after};
 use super::ring_query::{PlannedChange, RingQuery};
 use crate::load::LoadBound;
-use crate::orders::{BackendChange, ChangeRequest, OrderError, check_slot_names};
+use crate::orders::{OrderError, check_slot_names};
 use crate::ring::forecast::{Forecast, KeyShares};
 use crate::ring::{ArcOwners, Ring, Seat, Weight};
 use crate::roster::{ReplicaName, Roster};
@@ -48,7 +49,9 @@ fn check_engine(
 ) -> Result<(), OrderError> {
     let is_fixed = sources.has_fixed_backends();
     Err(match change {
-        PlannedChange::Add(_) if is_fixed => OrderError::fixed_number_of_backends(),
+        PlannedChange::Add(_) | PlannedChange::RmAll | PlannedChange::Scale(_) if is_fixed => {
+            OrderError::fixed_number_of_backends()
+        }
         PlannedChange::Add(add) if sources.has_service() => {
             let seats = roster.ring.seats();
             check_room(add.n, seats.len(), max)?;
@@ -156,17 +159,12 @@ fn plan_report(
             bound = *other;
             Ok(Arc::clone(&roster.ring))
         }
-        PlannedChange::Add(change) => {
-            let seats = seats_after_add(change, seats, &mut names, max_replicas)?;
-            roster.ring.reseated(&seats)
-        }
-        PlannedChange::AddBackend(BackendChange { name, .. }) => {
-            let change = ChangeRequest::named(name.clone());
-            let seats = seats_after_add(&change, seats, &mut names, max_replicas)?;
-            roster.ring.reseated(&seats)
-        }
-        PlannedChange::Rm(change) => {
-            let (rest, assumed) = seats_after_rm(change, seats, &names)?;
+        PlannedChange::Add(_)
+        | PlannedChange::AddBackend(_)
+        | PlannedChange::Rm(_)
+        | PlannedChange::RmAll
+        | PlannedChange::Scale(_) => {
+            let (after, assumed) = seats_after(change, seats, &mut names, max_replicas)?;
             if !assumed.is_empty() {
                 let list: Vec<String> = assumed.iter().map(ToString::to_string).collect();
                 let list = list.join(", ");
@@ -174,7 +172,7 @@ fn plan_report(
                     "assumed: the highest seats go, which are {list}; 'rm' draws them"
                 ));
             }
-            roster.ring.reseated(&rest)
+            roster.ring.reseated(&after)
         }
         // No key moves. `replace_report` answers this from the fleet.
         PlannedChange::Replace(_) => Ok(Arc::clone(&roster.ring)),
@@ -220,62 +218,4 @@ fn table(
         rows.push(json!({"seat": seat.0, "name": name, "before": was, "after": is}));
     }
     rows
-}
-
-/// Checks that a fleet of at most `max` replicas has room for `n` more.
-///
-/// # Errors
-/// It has not.
-fn check_room(n: usize, wanted: usize, max: usize) -> Result<(), OrderError> {
-    match wanted.saturating_add(n) > max {
-        true => Err(OrderError::too_many(n, wanted, max)),
-        false => Ok(()),
-    }
-}
-
-/// Returns the seats after an `add`, and enters the new names into `names`.
-fn seats_after_add(
-    change: &ChangeRequest,
-    seats: &BTreeSet<Seat>,
-    names: &mut BTreeMap<Seat, ReplicaName>,
-    max: usize,
-) -> Result<BTreeSet<Seat>, String> {
-    let taken = |name: &&ReplicaName| names.values().any(|other| other == *name);
-    if let Some(name) = change.names.iter().find(taken) {
-        return Err(format!("the name {name} is taken"));
-    }
-    let (n, wanted) = (change.n, seats.len());
-    check_room(n, wanted, max).map_err(|refusal| refusal.sentence)?;
-    let free = (1..).map(Seat).filter(|seat| !seats.contains(seat));
-    let new: Vec<Seat> = free.take(n).collect();
-    names.extend(new.iter().copied().zip(change.names.iter().cloned()));
-    Ok(seats.iter().copied().chain(new).collect())
-}
-
-/// Returns the seat of the replica of this name.
-fn seat_of(name: &ReplicaName, names: &BTreeMap<Seat, ReplicaName>) -> Result<Seat, String> {
-    let named = names.iter().find(|(_, other)| *other == name);
-    let seat = named.map(|(seat, _)| *seat);
-    seat.ok_or_else(|| format!("there is no replica named {name}"))
-}
-
-/// Returns the seats after an `rm`, and those of the removed seats that were not named.
-fn seats_after_rm(
-    change: &ChangeRequest,
-    seats: &BTreeSet<Seat>,
-    names: &BTreeMap<Seat, ReplicaName>,
-) -> Result<(BTreeSet<Seat>, Vec<Seat>), String> {
-    let mut rest = seats.clone();
-    for name in &change.names {
-        rest.remove(&seat_of(name, names)?);
-    }
-    let (n, wanted) = (change.n, seats.len());
-    if n > wanted {
-        return Err(OrderError::too_few(n, wanted).sentence);
-    }
-    let unnamed = n.saturating_sub(wanted - rest.len());
-    let highest = (0..unnamed).filter_map(|_| rest.pop_last());
-    let mut assumed: Vec<Seat> = highest.collect();
-    assumed.reverse();
-    Ok((rest, assumed))
 }

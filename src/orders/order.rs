@@ -52,6 +52,8 @@ pub enum Order {
     Add(ChangeRequest),
     /// Remove replicas. Answered when they are gone.
     Rm(ChangeRequest),
+    /// Remove all replicas. Answered when they are gone.
+    RmAll,
     /// Add a fixed backend. Answered when it answers and all workers have adopted it.
     AddBackend(BackendChange),
     /// Give a fixed backend another address. Answered when it answers there and all workers have
@@ -88,6 +90,7 @@ impl fmt::Display for Order {
         let (path, change) = match self {
             Self::Add(change) => ("/add", change),
             Self::Rm(change) => ("/rm", change),
+            Self::RmAll => return f.write_str("rm all"),
             Self::AddBackend(change) => return write!(f, "add {change}"),
             Self::SetBackend(change) => return write!(f, "set {change}"),
             Self::Scale(n) => return write!(f, "scale {n}"),

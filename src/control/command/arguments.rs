@@ -56,6 +56,14 @@ pub(in crate::control) fn parse_int<T: FromStr>(word: &str) -> Option<T> {
     word.parse().ok().filter(|_| digits)
 }
 
+/// Parses the number of replicas to have.
+///
+/// # Errors
+/// A sentence, when it is not a whole number.
+pub(in crate::control) fn parse_count(word: &str) -> Result<usize, String> {
+    parse_int(word).ok_or_else(|| "N is not a whole number".to_owned())
+}
+
 /// Parses the number of an event.
 ///
 /// # Errors

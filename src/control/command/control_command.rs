@@ -83,7 +83,7 @@ impl ControlCommand {
 fn order_path(order: &Order) -> &'static str {
     match order {
         Order::Add(_) => "/add",
-        Order::Rm(_) => "/rm",
+        Order::Rm(_) | Order::RmAll => "/rm",
         Order::Scale(_) => "/scale",
         Order::AddBackend(_)
         | Order::SetBackend(_)

@@ -2,7 +2,7 @@
 //! `drain`, `ready`, `weight` and `kill`.
 
 use super::arguments::{
-    UsageError, is_names, no_args, parse_change, parse_int, parse_names, parse_value,
+    UsageError, is_names, no_args, parse_change, parse_count, parse_names, parse_value,
 };
 use super::control_command::{CommandSpec, ControlCommand};
 use crate::orders::{BackendChange, ChangeKind, Order};
@@ -64,7 +64,7 @@ pub(super) const RM: CommandSpec = CommandSpec {
         "The answer is the list of 'rep', sent when their requests are finished and they are gone.",
     ],
     read: |words| match words {
-        ["all"] => Ok(ControlCommand::Order(Order::Scale(0))),
+        ["all"] => Ok(ControlCommand::Order(Order::RmAll)),
         words if is_names(words) => Ok(ControlCommand::Order(Order::Rm(parse_names(words)?))),
         words => change(ChangeKind::Rm, words),
     },
@@ -98,10 +98,7 @@ pub(super) const SCALE: CommandSpec = CommandSpec {
         "The answer is the list of 'rep', sent when the new ones answer or the old ones are gone.",
     ],
     read: |words| match words {
-        [n] => {
-            let n = parse_int(n).ok_or_else(|| "N is not a whole number".to_owned())?;
-            Ok(ControlCommand::Order(Order::Scale(n)))
-        }
+        [n] => Ok(ControlCommand::Order(Order::Scale(parse_count(n)?))),
         _ => Err(UsageError::Usage),
     },
 };

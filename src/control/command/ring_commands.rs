@@ -1,6 +1,8 @@
 //! The table entries of the commands about the ring: `where`, `ring`, `bound` and `plan`.
 
-use super::arguments::{UsageError, is_names, no_args, parse_change, parse_names, parse_value};
+use super::arguments::{
+    UsageError, is_names, no_args, parse_change, parse_count, parse_names, parse_value,
+};
 use super::control_command::{CommandSpec, ControlCommand};
 use super::replace_command::{REPLACE, parse_replace};
 use super::replica_commands::{is_backend, parse_backend};
@@ -58,7 +60,7 @@ pub(super) const PLAN: CommandSpec = CommandSpec {
     usage: "plan CHANGE",
     about: "what a change would move, without doing it",
     more: &[
-        "CHANGE is add or rm with its words, weight NAME W, ring SPEC, bound X or replace with its words.",
+        "CHANGE is add, rm, scale or replace with its words, weight NAME W, ring SPEC or bound X.",
         "The ADDR of 'plan add NAME ADDR' is not tried. Shares are counted over up to 65536 sample keys.",
         "'home' is the part of many requests that is served where the ring alone would.",
     ],
@@ -67,6 +69,8 @@ pub(super) const PLAN: CommandSpec = CommandSpec {
             ["add", words @ ..] if is_backend(words) => {
                 PlannedChange::AddBackend(parse_backend(words)?)
             }
+            ["rm", "all"] => PlannedChange::RmAll,
+            ["scale", n] => PlannedChange::Scale(parse_count(n)?),
             ["rm", words @ ..] if is_names(words) => PlannedChange::Rm(parse_names(words)?),
             ["add", n, names @ ..] => PlannedChange::Add(parse_change(ChangeKind::Add, n, names)?),
             ["rm", n, names @ ..] => PlannedChange::Rm(parse_change(ChangeKind::Rm, n, names)?),
@@ -78,7 +82,8 @@ pub(super) const PLAN: CommandSpec = CommandSpec {
             ["replace", words @ ..] => PlannedChange::Replace(plan_replace(words)?),
             _ => {
                 let usage = "usage: plan add N [NAME...] | add NAME ADDR | rm N [NAME...] | rm NAME... | \
-                             weight NAME W | ring SPEC | bound X | replace NAME|all [VERSION]";
+                             rm all | scale N | weight NAME W | ring SPEC | bound X | \
+                             replace NAME|all [VERSION]";
                 return Err(UsageError::Reason(usage.into()));
             }
         };

@@ -108,7 +108,7 @@ fn a_replacement_is_parsed_with_its_version_and_its_pace() {
         );
     }
     let all = parse_one("rm all");
-    assert_eq!(all, Ok(ControlCommand::Order(Order::Scale(0))));
+    assert_eq!(all, Ok(ControlCommand::Order(Order::RmAll)));
     let stop = parse_one("replace stop");
     assert_eq!(stop, Ok(ControlCommand::Order(Order::StopReplace)));
     let back = parse_one("replace back");

@@ -3,16 +3,16 @@
 use super::extract::Extracted;
 use super::request::RequestParts;
 use crate::control::command::ControlCommand;
-use crate::control::command::arguments::{parse_change, parse_value};
+use crate::control::command::arguments::{parse_change, parse_count, parse_value};
 use crate::control::command::parse_replace_text;
 use crate::control::ring_query::{PlannedChange, RingQuery};
 use crate::orders::{BackendChange, ChangeKind, OrderError};
 
-/// `?add=2&names=S4,S5`, `?rm=1`, `?backend=NAME ADDR`, `?weight=NAME W`, `?ring=SPEC`, `?bound=X`
-/// or `?replace=WORDS`
+/// `?add=2&names=S4,S5`, `?rm=1`, `?scale=0`, `?backend=NAME ADDR`, `?weight=NAME W`,
+/// `?ring=SPEC`, `?bound=X` or `?replace=WORDS`
 pub(super) fn plan(request: &RequestParts<'_>) -> Extracted {
-    let [add, rm, backend, weight, ring, bound, replace, names] = request.fields([
-        "add", "rm", "backend", "weight", "ring", "bound", "replace", "names",
+    let [add, rm, scale, backend, weight, ring, bound, replace, names] = request.fields([
+        "add", "rm", "scale", "backend", "weight", "ring", "bound", "replace", "names",
     ])?;
     let has_names = names.is_some();
     let names = names.as_deref().map(|names| names.split(',').collect());
@@ -21,6 +21,7 @@ pub(super) fn plan(request: &RequestParts<'_>) -> Extracted {
     let planned = [
         add.map(|n| parse_change(ChangeKind::Add, &n, &names).map(PlannedChange::Add)),
         rm.map(|n| parse_change(ChangeKind::Rm, &n, &names).map(PlannedChange::Rm)),
+        scale.map(|n| parse_count(&n).map(PlannedChange::Scale)),
         backend.map(|words| plan_backend(&words)),
         weight.map(|words| plan_weight(&words)),
         ring.map(|spec| parse_value(&spec).map(PlannedChange::Ring)),
@@ -29,7 +30,7 @@ pub(super) fn plan(request: &RequestParts<'_>) -> Extracted {
     ];
     let mut planned = planned.into_iter().flatten();
     let (Some(change), None) = (planned.next(), planned.next()) else {
-        let sentence = "ask for one of add, rm, backend, weight, ring, bound and replace";
+        let sentence = "ask for one of add, rm, scale, backend, weight, ring, bound and replace";
         return Err(OrderError::invalid(sentence));
     };
     if has_names && !may_have_names {

@@ -111,6 +111,22 @@ home 1.000 -> 1.000
     );
     let by_name = port.ask("plan rm S2\n");
     assert_eq!(by_name, named);
+    let all = port.ask("plan rm all\n");
+    assert!(all.contains("\nmoved 100.00 % of the keys\n"), "{all}");
+    assert!(
+        all.contains("\nseat 3   -             11.72 % ->        -\n") && !all.contains("assumed"),
+        "{all}"
+    );
+    let none = port.ask("plan scale 0\n");
+    assert_eq!(none, all.replacen("rm all", "scale 0", 1));
+    let more = port.ask("plan scale 5\n");
+    let added = port.ask("plan add 2\n");
+    assert_eq!(more, added.replacen("add 2", "scale 5", 1));
+    let fewer = port.ask("plan scale 2\n");
+    assert!(
+        fewer.contains("\nseat 3   -             11.72 % ->        -\n"),
+        "{fewer}"
+    );
     let backend = of_backends.ask("plan add T 127.0.0.1:9\n");
     let one = port
         .ask("plan add 1 T\n")
@@ -131,7 +147,7 @@ home 1.000 -> 1.000
     for (line, sentence) in [
         (
             "plan",
-            "usage: plan add N [NAME...] | add NAME ADDR | rm N [NAME...] | rm NAME... | weight NAME W | ring SPEC",
+            "usage: plan add N [NAME...] | add NAME ADDR | rm N [NAME...] | rm NAME... | rm all | scale N | weight NAME W | ring SPEC",
         ),
         ("plan add", "usage: plan add N [NAME...]"),
         ("plan add 1 S1", "the name S1 is taken"),
@@ -143,6 +159,12 @@ home 1.000 -> 1.000
             "plan add 99999999999",
             "cannot add 99999999999 to 3 replicas",
         ),
+        (
+            "plan scale 9",
+            "cannot scale to 9 replicas: at most 8 are allowed (--max-replicas)",
+        ),
+        ("plan scale", "usage: plan add N [NAME...]"),
+        ("plan scale x", "N is not a whole number"),
         ("plan rm 1 S9", "there is no replica named S9"),
         ("plan rm S2 S9", "there is no replica named S9"),
         ("plan rm S2 S2", "hostname S2 is given twice"),
@@ -180,6 +202,8 @@ fn a_plan_is_refused_where_its_order_would_be() {
     for (line, sentence) in [
         ("plan add 1", not_started),
         ("plan add 2 T", not_started),
+        ("plan rm all", not_started),
+        ("plan scale 4", not_started),
         ("plan rm 1", unnamed),
         ("plan rm 2 S1", unnamed),
         ("plan add S1 127.0.0.1:9", "the name S1 is taken"),
@@ -213,7 +237,7 @@ fn with_a_service_a_plan_is_refused_where_its_order_would_be() {
     ] {
         assert_eq!(port.ask(format!("{line}\n")), format!("ERR {sentence}\n\n"));
     }
-    for line in ["plan add 2 S4 S5", "plan add 1", "plan rm 1"] {
+    for line in ["plan add 2 S4 S5", "plan add 1", "plan rm 1", "plan rm all"] {
         let answer = port.ask(format!("{line}\n"));
         assert!(answer.starts_with(line), "{answer}");
     }

@@ -24,6 +24,7 @@ fn paths_answer_as_their_commands() {
         ("/plan?add=2&names=T,U", "plan add 2 T U json"),
         ("/plan?rm=1", "plan rm 1 json"),
         ("/plan?rm=1&names=S2", "plan rm S2 json"),
+        ("/plan?scale=0", "plan scale 0 json"),
         ("/plan?weight=S2%201", "plan weight S2 1 json"),
         (
             "/plan?ring=classic:h=i+1,slots=99",
@@ -46,11 +47,11 @@ fn paths_answer_as_their_commands() {
     for (path, sentence) in [
         (
             "/plan",
-            "ask for one of add, rm, backend, weight, ring, bound and replace",
+            "ask for one of add, rm, scale, backend, weight, ring, bound and replace",
         ),
         (
             "/plan?add=1&rm=1",
-            "ask for one of add, rm, backend, weight, ring, bound and replace",
+            "ask for one of add, rm, scale, backend, weight, ring, bound and replace",
         ),
         ("/plan?add=1&add=1", "add is there twice"),
         (

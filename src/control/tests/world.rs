@@ -69,7 +69,9 @@ pub(super) fn scripted(
             {
                 Err(OrderError::not_found(name))
             }
-            Order::Bound(_) | Order::Scale(_) | Order::Replace(_) => Ok(names.clone()),
+            Order::Bound(_) | Order::RmAll | Order::Scale(_) | Order::Replace(_) => {
+                Ok(names.clone())
+            }
             Order::StopReplace | Order::ReplaceBack => Ok(names.clone()),
             Order::Drain(_) | Order::Ready(_) | Order::Kill(_) | Order::Weight(..) => {
                 Ok(names.clone())

@@ -19,6 +19,7 @@ pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
     let is_start_or_stop = matches!(
         order,
         Order::Add(_)
+            | Order::RmAll
             | Order::Scale(_)
             | Order::Replace(_)
             | Order::StopReplace
@@ -31,7 +32,9 @@ pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
     }
     let refusal = if state.policy.keeper == Management::External && is_start_or_stop {
         match order {
-            Order::Add(_) | Order::Scale(_) => OrderError::fixed_number_of_backends(),
+            Order::Add(_) | Order::RmAll | Order::Scale(_) => {
+                OrderError::fixed_number_of_backends()
+            }
             _ => OrderError::fixed_backends(),
         }
     } else if state.policy.keeper == Management::Managed && is_of_backends {
@@ -100,6 +103,7 @@ pub(super) fn begin_next(state: &mut PlanState, env: &mut dyn Environment) -> bo
         Order::Rm(change) => rm::begin(state, order_id, &change, env).map(Some),
         Order::AddBackend(change) => backend_order::begin_add(state, order_id, change).map(Some),
         Order::SetBackend(change) => backend_order::begin_set(state, order_id, change).map(Some),
+        Order::RmAll => scale::begin(state, order_id, 0, env),
         Order::Scale(n) => scale::begin(state, order_id, n, env),
         Order::Replace(request) => replace::begin(state, order_id, request).map(Some),
         Order::ReplaceBack => replace::begin_back(state, order_id).map(Some),

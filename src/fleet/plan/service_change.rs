@@ -39,6 +39,7 @@ pub(super) fn work_for(
             return Err(OrderError::unchosen_slots());
         }
         Order::Rm(change) => ServiceChange::Remove(change.n),
+        Order::RmAll => ServiceChange::Scale(0),
         Order::Scale(n) if n > max && n > service.wanted => {
             return Err(OrderError::too_large_scale(n, max));
         }

@@ -52,6 +52,7 @@ fn a_kill_by_order_is_a_fault_that_no_client_sees(engine: Engine) {
     load.finish().expect_no_failure();
     assert!(program.command("kill server2").starts_with("ERR "));
     assert_eq!(program.command("rm all"), "N 0\n\n");
+    program.expect_log("order rm all from ");
 }
 
 #[test]

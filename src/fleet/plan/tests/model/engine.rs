@@ -47,6 +47,7 @@ impl Model {
                     match order {
                         Order::Add(change) => self.wanted += change.n,
                         Order::Rm(change) => self.wanted -= change.n,
+                        Order::RmAll => self.wanted = 0,
                         Order::Scale(n) => self.wanted = n,
                         Order::Replace(_) | Order::Drain(_) | Order::Ready(_) => {}
                         Order::Kill(_) | Order::Weight(..) => {}
