@@ -49,6 +49,7 @@ impl AdoptionPlan {
                     name: found.name.clone(),
                     addr: *addr,
                     version: found.version.clone(),
+                    started: found.started,
                 });
                 self.adopted.push(found);
             }
@@ -93,6 +94,7 @@ pub(super) fn classify(
             FoundState::Runs(addr) if adoption.is_new(&found.name) => {
                 adoption.seats.push(InitialSeat {
                     version: found.version.clone(),
+                    started: found.started,
                     ..InitialSeat::new(seat, found.name.clone(), Some(*addr))
                 });
                 adoption.adopted.push(found);
@@ -183,6 +185,7 @@ pub(super) fn found(number: u8, seat: u32, name: &str, runs: bool, created: i64)
         },
         version: None,
         instead_of: None,
+        started: None,
         created,
     }
 }

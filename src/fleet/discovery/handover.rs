@@ -30,6 +30,7 @@ pub(super) fn inherited_seats(
         addr: None,
         backend: None,
         version: None,
+        started: None,
         drained: inherited.drained,
         serves: inherited.name.is_some(),
         weight: inherited.weight,

@@ -39,6 +39,8 @@ pub(super) struct Replica {
     pub(super) iterative: bool,
     /// `true` if it ran before this process did.
     was_found: bool,
+    /// Its start, if it was found and the engine tells that.
+    pub(super) started: Option<Instant>,
     /// Time at which its task was last killed for its silence.
     pub(super) evicted_at: Option<Instant>,
     /// Exit reason of a replica whose removal is deferred.
@@ -121,6 +123,7 @@ impl Replica {
             silence_reported: false,
             iterative: false,
             was_found: false,
+            started: None,
             evicted_at: None,
             ended: None,
         }

@@ -45,7 +45,8 @@ pub(super) fn initial_state(
         new.for_each(|record| record.joined_at = Some(now));
     }
     for standby in standbys {
-        let phase = Phase::Standby { since: now };
+        let since = standby.started.unwrap_or(now);
+        let phase = Phase::Standby { since };
         let mut replica = Replica::found(None, standby.name.clone(), standby.addr, phase);
         let version = standby.version.clone();
         replica.version = version.or_else(|| policy.version.clone());
@@ -98,6 +99,10 @@ fn initial_record(
     };
     let mut replica = Replica::found(Some(first.seat), first.name.clone(), addr, phase);
     replica.version.clone_from(&version);
+    replica.started = first.started;
+    if !policy.watched {
+        record.up_since = first.started;
+    }
     record.holder = Some(Holder {
         id: replicas.insert(replica),
         name: first.name.clone(),

@@ -134,12 +134,16 @@ pub(super) fn recover(state: &mut PlanState, id: ReplicaId) {
     };
     let Some(seat) = replica.seat else { return };
     replica.phase = Phase::Up;
-    let name = replica.name.clone();
+    let (name, started) = (replica.name.clone(), replica.started);
     state.set_health(id, Health::Up);
     let joins_late = state.seats.joins_late(seat, state.policy.slow_start, now);
     let is_first = state.seats.get_mut(seat).is_some_and(|record| {
         record.holder_answers(now);
-        record.record_first_answer(joins_late, now)
+        let is_first = record.record_first_answer(joins_late, now);
+        if let Some(started) = started.filter(|_| is_first) {
+            record.up_since = Some(started);
+        }
+        is_first
     });
     if !state.orders.is_replacing(seat) {
         state.cancel_successor(seat, &format!("{name} spoke first"));

@@ -64,6 +64,8 @@ pub(in crate::fleet) struct InitialSeat {
     pub(in crate::fleet) backend: Option<BackendAddr>,
     /// Version that it is known to run; `None`: that of the policy.
     pub(in crate::fleet) version: Option<Version>,
+    /// Start of its replica, if that runs already and the engine tells it.
+    pub(in crate::fleet) started: Option<Instant>,
     /// `true` if an order keeps new requests from the replica.
     pub(in crate::fleet) drained: bool,
     /// `true` if its replica serves another balancer, which is being taken over.
@@ -81,6 +83,7 @@ impl InitialSeat {
             addr,
             backend: None,
             version: None,
+            started: None,
             drained: false,
             serves: false,
             weight: Weight::ONE,
@@ -97,6 +100,8 @@ pub(in crate::fleet) struct InitialStandby {
     pub(in crate::fleet) addr: ReplicaAddr,
     /// Version that it is known to run; `None`: that of the policy.
     pub(in crate::fleet) version: Option<Version>,
+    /// Its start, if the engine tells it.
+    pub(in crate::fleet) started: Option<Instant>,
 }
 
 /// Outside facts and random choices that the plan depends on.

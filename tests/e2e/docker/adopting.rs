@@ -31,6 +31,9 @@ fn the_same_containers_serve_after_a_kill_and_n_is_as_it_was() {
     expected.sort();
     assert_eq!(after, expected);
     assert_eq!(ids(&engine), before);
+    // The start of the container, to the second: two clocks tell it.
+    let shown = program.command("show lion");
+    assert!(shown.contains("\nup_since 2001-02-03T04:05:0"), "{shown}");
     let later = engine.calls().split_off(calls);
     let changes: Vec<&String> = later
         .iter()

@@ -202,6 +202,9 @@ fn listed(one: &Container) -> Value {
            "Created": 1, "Labels": one.labels})
 }
 
+/// Start of every container, so long ago that no test means another time.
+const STARTED_AT: &str = "2001-02-03T04:05:06.789012345Z";
+
 fn inspected(one: &Container) -> Value {
     let runs = one.pid.is_some();
     let ip = if runs {
@@ -210,7 +213,8 @@ fn inspected(one: &Container) -> Value {
         String::new()
     };
     json!({"Id": one.id, "Name": format!("/{}", one.name), "Image": "sha256:fake",
-           "State": {"Status": one.state, "Running": runs, "ExitCode": one.code},
+           "State": {"Status": one.state, "Running": runs, "ExitCode": one.code,
+                     "StartedAt": STARTED_AT},
            "Config": {"Labels": one.labels},
            "NetworkSettings": {"Networks": {"bridge": {"NetworkID": "n0", "IPAddress": ip}}}})
 }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::SystemTime;
 
 use bollard::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerSummary,
@@ -144,6 +145,8 @@ pub(super) struct ContainerInfo {
     pub(super) name: String,
     pub(super) labels: ContainerLabels,
     pub(super) run_state: RunState,
+    /// Time of its last start.
+    pub(super) started: Option<SystemTime>,
     /// ID of its image.
     pub(super) image: String,
     pub(super) endpoints: Vec<Endpoint>,
@@ -157,11 +160,14 @@ impl ContainerInfo {
         let settings = response.network_settings.unwrap_or_default();
         let published = settings.ports.map_or_else(Vec::new, published_ports);
         let networks = settings.networks;
+        let state = response.state?;
+        let started = state.started_at.as_deref();
         Some(Self {
             id: ContainerId::new(&response.id?)?,
             name: without_slash(&response.name?),
             labels: ContainerLabels::from_labels(response.config.and_then(|config| config.labels)),
-            run_state: run_state(&response.state?),
+            run_state: run_state(&state),
+            started: started.and_then(|time| humantime::parse_rfc3339(time).ok()),
             image: response.image.unwrap_or_default(),
             endpoints: networks
                 .into_iter()

@@ -10,7 +10,7 @@ use anyhow::bail;
 
 use super::api::{Api, ApiError};
 use super::api_types::{ContainerInfo, ListedContainer, RunState};
-use super::found_container::{FoundContainer, FoundState};
+use super::found_container::{FoundContainer, FoundState, to_instant};
 use super::found_versions::{FoundVersions, version_of_new};
 use super::image::find_image;
 use super::lock::Lock;
@@ -184,6 +184,7 @@ impl Environment {
             seat_is_from_log: created_for.is_none(),
             name,
             state,
+            started: info.started.and_then(to_instant),
             created: listed.created,
         }))
     }

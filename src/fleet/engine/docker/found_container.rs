@@ -1,5 +1,7 @@
 //! A replica's container that was found at start.
 
+use std::time::{Instant, SystemTime};
+
 use super::container_id::ContainerId;
 use crate::fleet::version::Version;
 use crate::ring::Seat;
@@ -19,6 +21,8 @@ pub(in crate::fleet) struct FoundContainer {
     pub(in crate::fleet) version: Option<Version>,
     /// Image of the settings that its own was ordered in place of.
     pub(in crate::fleet) instead_of: Option<String>,
+    /// Time of its start, unless the engine does not tell it.
+    pub(in crate::fleet) started: Option<Instant>,
     /// Creation time, in seconds since 1970.
     pub(in crate::fleet) created: i64,
 }
@@ -30,4 +34,10 @@ pub(in crate::fleet) enum FoundState {
     Runs(ReplicaAddr),
     /// The container does not run or cannot be reached; the reason, in a phrase.
     Ended(String),
+}
+
+/// Converts a time in the past; `None` if it is in the future by this machine's clock.
+pub(super) fn to_instant(time: SystemTime) -> Option<Instant> {
+    let age = SystemTime::now().duration_since(time).ok()?;
+    Instant::now().checked_sub(age)
 }

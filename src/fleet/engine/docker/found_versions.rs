@@ -98,6 +98,7 @@ mod tests {
             state: FoundState::Ended(String::new()),
             version: Some(Version::new(Program::Image(image(runs)))),
             instead_of: (!instead_of.is_empty()).then(|| instead_of.to_owned()),
+            started: None,
             created: 0,
         }
     }

@@ -110,6 +110,7 @@ mod tests {
             name: "S1".to_owned(),
             labels: ContainerLabels::default(),
             run_state: RunState::Runs,
+            started: None,
             image: String::new(),
             endpoints: vec![endpoint],
             published: Vec::new(),

@@ -127,6 +127,7 @@ pub(super) fn found_standby(text: &str, id: ReplicaId) -> InitialStandby {
         name: name(text),
         addr: addr(id),
         version: None,
+        started: None,
     }
 }
 

@@ -20,6 +20,7 @@ fn resumed(addr_of_s1: Option<ReplicaAddr>) -> Bench {
         addr: addr_of_s1,
         backend: None,
         version: None,
+        started: None,
         drained: false,
         serves: false,
         weight: Weight::ONE,

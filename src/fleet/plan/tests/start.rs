@@ -58,13 +58,15 @@ fn without_heartbeats_every_replica_stays_up() {
 
 #[test]
 fn found_replicas_have_time_to_answer_before_they_get_successors() {
-    let now = Instant::now();
+    let started = Instant::now();
+    let now = started + 3600 * SEC;
     let found = |seat, text: &str, runs: bool| InitialSeat {
         seat: Seat(seat),
         name: name(text),
         addr: runs.then(|| addr(ReplicaId(seat.into()))),
         backend: None,
         version: None,
+        started: runs.then_some(started),
         drained: false,
         serves: false,
         weight: Weight::ONE,
@@ -101,6 +103,11 @@ fn found_replicas_have_time_to_answer_before_they_get_successors() {
     assert_eq!(bench.kinds(), [EventKind::Withdrawn, EventKind::Joined]);
     assert_eq!(bench.list(), names("S2 r0 s-x"));
     assert!(bench.plan.status().complete);
+    // A found replica is up since its start, and any other since its first answer.
+    let infos = bench.plan.replica_infos(bench.now).into_iter();
+    let up_for: Vec<_> = infos.map(|(_, info)| info.up_for).collect();
+    let [found, new] = [3601 * SEC, SEC].map(Some);
+    assert_eq!(up_for, [found, new, found, None]);
 }
 
 #[test]
