@@ -33,6 +33,7 @@ pub(super) fn mark_dead_since(
     last: Option<Instant>,
 ) {
     let now = state.now;
+    let is_managed = state.policy.keeper.is_managed();
     let Some(record) = state.seats.held_by_mut(id) else {
         return;
     };
@@ -42,6 +43,8 @@ pub(super) fn mark_dead_since(
         return state.record_of(id, EventKind::Ended, reason);
     }
     record.holder_died(now);
+    let died = record.holder.as_ref().filter(|_| is_managed);
+    record.failure = died.map(|holder| format!("{} died: {reason}", holder.name));
     state.set_health(id, Health::Down);
     state.record_past_holder(id, reason.clone());
     let Some(replica) = state.replicas.get(id) else {

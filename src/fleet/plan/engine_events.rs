@@ -117,7 +117,7 @@ fn start_failed(state: &mut PlanState, id: ReplicaId, why: String) {
         // another version has failed.
         if !record.is_filled() && version == record.version {
             record.backoff.record_failure(now);
-            record.failure = Some(format!("{name}: {why}"));
+            record.failure = Some(format!("{name} did not start: {why}"));
         }
     }
     state.record(EventKind::Failed, seat, name.clone(), why.clone());

@@ -65,7 +65,7 @@ pub(super) struct SeatRecord {
     pub(super) deaths: u64,
     /// Former holders.
     pub(super) past: SeatHistory,
-    /// Reason of the last failed start, until a start succeeds.
+    /// Failed start or death because of which it has no living holder, as a phrase.
     pub(super) failure: Option<String>,
 }
 

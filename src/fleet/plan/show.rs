@@ -55,9 +55,29 @@ fn describe_replica(
         weight: replica.seat.map(|seat| state.ring.weights().of(seat)),
         version: replica.version.as_ref().map(ToString::to_string),
         in_rep_list: held.is_some_and(SeatRecord::is_held),
-        reason: describe_silence(state, replica, now).or_else(|| describe_failure(state, replica)),
+        reason: reason(state, id, replica, now),
         past: record.map_or_else(Vec::new, |record| record.past.past_replicas(now)),
     }
+}
+
+/// Returns the reason for the state of a replica: that it is drained if its state is another word,
+/// its own failure, and for a successor the failure that came before it.
+fn reason(state: &PlanState, id: ReplicaId, replica: &Replica, now: Instant) -> Option<String> {
+    let record = replica.seat.and_then(|seat| state.seats.get(seat));
+    let holder = record.and_then(|record| record.holder.as_ref());
+    let is_down = replica.phase == Phase::Unresponsive;
+    let is_drained = holder.is_some_and(|holder| holder.id == id && holder.drained);
+    let drained = (is_down && is_drained).then(|| "drained".to_owned());
+    let own = describe_silence(state, replica, now).or_else(|| describe_failure(state, replica));
+    let successor_of = record.filter(|record| record.successor == Some(id));
+    let before = successor_of.and_then(|record| record.failure.clone());
+    join_reasons(drained.into_iter().chain(own).chain(before))
+}
+
+/// Returns the reasons in one phrase, if there are any.
+fn join_reasons(reasons: impl Iterator<Item = String>) -> Option<String> {
+    let reasons: Vec<String> = reasons.collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
 /// Returns the typed address that this replica serves or is tried for.
@@ -130,7 +150,6 @@ fn describe_empty(state: &PlanState, record: &SeatRecord, now: Instant) -> Repli
     let backend = record.backend.as_ref();
     let lookup = backend.and_then(Backend::lookup_failure);
     let reasons = wait.into_iter().chain(record.failure.clone()).chain(lookup);
-    let reasons: Vec<String> = reasons.collect();
     ReplicaInfo {
         name: record.display_name().clone(),
         seat: Some(record.seat),
@@ -148,7 +167,7 @@ fn describe_empty(state: &PlanState, record: &SeatRecord, now: Instant) -> Repli
         weight: Some(state.ring.weights().of(record.seat)),
         version: record.version.as_ref().map(ToString::to_string),
         in_rep_list: false,
-        reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
+        reason: join_reasons(reasons),
         past: record.past.past_replicas(now),
     }
 }

@@ -18,6 +18,7 @@ mod rollout;
 mod service;
 mod service_model;
 mod service_orders;
+mod show;
 mod silence;
 mod slow_start;
 mod standbys;

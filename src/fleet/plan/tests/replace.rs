@@ -175,7 +175,7 @@ fn replace_ends_the_back_off_of_a_seat() {
     let reason = bench.plan.replica_infos(bench.now).remove(0).1.reason;
     assert_eq!(
         reason.as_deref(),
-        Some("the next start is in 0.5 s; S1: no luck")
+        Some("the next start is in 0.5 s; S1 did not start: no luck")
     );
     assert_eq!(bench.replace("S1"), None);
     let new = bench.started()[0];
