@@ -232,7 +232,7 @@ impl fmt::Display for SettingChange {
 }
 
 /// A duration in milliseconds for people: `0.4 ms`, `41 ms`.
-struct Millis(Duration);
+pub(super) struct Millis(pub(super) Duration);
 
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -86,6 +86,7 @@ pub(super) fn refuse(state: &mut PlanState, failed: ReplicaId, refusal: OrderErr
     state.orders.set_active(Some(ActiveOrder::Undo {
         order_id: group.order_id,
         group: group.replicas,
+        failed,
         refusal,
     }));
 }

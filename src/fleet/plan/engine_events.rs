@@ -12,7 +12,7 @@ use super::state::PlanState;
 use super::types::{Action, Environment, OrderId};
 use super::{add, candidates, deaths, service, service_order};
 use crate::fleet::engine::{EngineEvent, ExitReport, StopMode};
-use crate::fleet::events::EventKind;
+use crate::fleet::events::{EventKind, Millis};
 use crate::orders::OrderError;
 use crate::roster::{Health, ReplicaAddr, ReplicaId};
 
@@ -134,7 +134,15 @@ fn on_ended(state: &mut PlanState, id: ReplicaId, exit: &ExitReport, env: &mut d
     }
     let reason = exit.to_string();
     match state.replicas.phase(id) {
-        Some(Phase::Starting { .. }) => start_failed(state, id, reason),
+        Some(Phase::Starting { until }) => {
+            let started = until.checked_sub(state.policy.start_timeout);
+            let age = started.map(|at| state.now.saturating_duration_since(at));
+            start_failed(
+                state,
+                id,
+                describe_early_exit(exit, age.unwrap_or_default()),
+            );
+        }
         Some(Phase::Answered) => add::undo(state, id, reason),
         Some(Phase::Standby { .. } | Phase::Promoting { .. }) => {
             standby::drop_dead(state, id, &reason);
@@ -148,6 +156,7 @@ fn on_ended(state: &mut PlanState, id: ReplicaId, exit: &ExitReport, env: &mut d
             state.remove(id, StopMode::Kill);
         }
         Some(Phase::Removing { exit_unknown: true }) => {
+            state.orders.record_exit(id, exit);
             state.record_of(id, EventKind::Ended, reason);
         }
         Some(Phase::Removing {
@@ -157,6 +166,15 @@ fn on_ended(state: &mut PlanState, id: ReplicaId, exit: &ExitReport, env: &mut d
         Some(Phase::Candidate { .. }) | None => {}
     }
     state.seats.record_exit(id, exit);
+}
+
+/// Describes the end of a replica that was ordered `age` ago and has not answered.
+fn describe_early_exit(exit: &ExitReport, age: Duration) -> String {
+    let early = ExitReport {
+        reason: format!("{}, within {} of its start", exit.reason, Millis(age)),
+        last_lines: exit.last_lines.clone(),
+    };
+    early.to_string()
 }
 
 /// Removes a draining replica that has no request in flight any more.

@@ -188,7 +188,10 @@ fn on_refused(state: &mut PlanState, id: ReplicaId, refusal: Refusal, env: &mut 
         };
     }
     match (phase, state.policy.keeper.is_managed()) {
-        (Some(Phase::Answered), _) => add::undo(state, id, why),
+        (Some(Phase::Answered), _) => {
+            add::undo(state, id, why);
+            await_exit(state, id);
+        }
         (Some(Phase::Standby { .. } | Phase::Promoting { .. }), _) => {
             standby::drop_dead(state, id, &why);
         }
@@ -197,12 +200,17 @@ fn on_refused(state: &mut PlanState, id: ReplicaId, refusal: Refusal, env: &mut 
         (Some(Phase::Up | Phase::Suspect | Phase::Unresponsive), true) => {
             deaths::mark_dead(state, id, why, env);
             state.remove(id, StopMode::Kill);
-            if let Some(replica) = state.replicas.get_mut(id) {
-                replica.phase = Phase::Removing { exit_unknown: true };
-            }
+            await_exit(state, id);
         }
         // A starting replica may refuse connections for as long as it has time.
         _ => report_failure(state, id, failure),
+    }
+}
+
+/// Marks a replica that is being removed as one whose exit report is still to come.
+fn await_exit(state: &mut PlanState, id: ReplicaId) {
+    if let Some(replica) = state.replicas.get_mut(id) {
+        replica.phase = Phase::Removing { exit_unknown: true };
     }
 }
 

@@ -33,6 +33,7 @@ mod ownership;
 mod probe_failure;
 mod probe_types;
 mod replace;
+mod replace_failures;
 mod replace_outcome;
 mod replace_step;
 mod replace_steps;

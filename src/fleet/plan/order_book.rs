@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::backend_change::BackendOrder;
 use super::rolling_replace::RollingReplace;
 use super::types::OrderId;
+use crate::fleet::engine::ExitReport;
 use crate::orders::{MAX_QUEUED_ORDERS, Order, OrderError, ReplaceRequest, ReplacementInfo};
 use crate::ring::{Ring, Seat};
 use crate::roster::ReplicaId;
@@ -21,6 +22,8 @@ pub(super) enum ActiveOrder {
     Undo {
         order_id: OrderId,
         group: Vec<ReplicaId>,
+        /// Replica of the group because of which it is undone.
+        failed: ReplicaId,
         refusal: OrderError,
     },
     /// Complete when no replica is left in these seats; `None` if the order was answered before.
@@ -184,6 +187,18 @@ impl OrderBook {
         match &mut self.active {
             Some(ActiveOrder::Replace(rolling)) => Some(rolling),
             _ => None,
+        }
+    }
+
+    /// Adds the exit report of `id` to the failure of the active order that is its death. The
+    /// engine tells how a replica ended after its connections have told that it did.
+    pub(super) fn record_exit(&mut self, id: ReplicaId, exit: &ExitReport) {
+        match &mut self.active {
+            Some(ActiveOrder::Undo {
+                failed, refusal, ..
+            }) if *failed == id => refusal.sentence += &format!("; {exit}"),
+            Some(ActiveOrder::Replace(rolling)) => rolling.record_exit(id, exit),
+            _ => {}
         }
     }
 

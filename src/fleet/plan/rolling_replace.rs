@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::{Duration, Instant};
 
+use super::replace_failures::ReplaceFailures;
 use super::replace_step::ReplaceStep;
 use super::types::OrderId;
+use crate::fleet::engine::ExitReport;
 use crate::fleet::version::Version;
 use crate::orders::{OrderError, OrderResult, ReplacePace, ReplacementInfo};
 use crate::ring::Seat;
@@ -30,10 +32,7 @@ pub(super) struct RollingReplace {
     pending: VecDeque<ReplaceStep>,
     current: Vec<ReplaceStep>,
     done: Vec<ReplaceStep>,
-    failures: usize,
-    last_failure: String,
-    /// Reason for which the former versions are brought back; `None` while it goes forward.
-    turned_back: Option<String>,
+    failures: ReplaceFailures,
     /// Answers to the order and to the orders that wait for the former versions, set at the end.
     results: Option<(OrderResult, OrderResult)>,
 }
@@ -54,9 +53,7 @@ impl RollingReplace {
             pending,
             current: Vec::new(),
             done: Vec::new(),
-            failures: 0,
-            last_failure: String::new(),
-            turned_back: None,
+            failures: ReplaceFailures::default(),
             results: None,
         }
     }
@@ -85,7 +82,7 @@ impl RollingReplace {
         Self {
             order_id: None,
             back_orders: vec![order_id],
-            turned_back: Some("by order".to_owned()),
+            failures: ReplaceFailures::back_by_order(),
             ..Self::by_same(order_id, pace, pending)
         }
     }
@@ -115,7 +112,7 @@ impl RollingReplace {
 
     /// Returns `true` if former versions are being brought back.
     pub(super) fn goes_back(&self) -> bool {
-        self.turned_back.is_some()
+        self.failures.turned_back()
     }
 
     /// Returns the steps that have begun and are not complete.
@@ -166,20 +163,15 @@ impl RollingReplace {
         let mut current = self.current.iter_mut();
         if let Some(step) = current.find(|step| step.seat == seat && step.wants(version)) {
             step.backoff.record_failure(now);
-            self.record_failure(why);
+            self.failures.record(why);
         } else if is_monitored
             && self
                 .done
                 .iter()
                 .any(|step| step.seat == seat && step.wants(version))
         {
-            self.record_failure(why);
+            self.failures.record(why);
         }
-    }
-
-    fn record_failure(&mut self, why: String) {
-        self.failures += 1;
-        self.last_failure = why;
     }
 
     /// Records the death of the replica `id` in `seat`. It is a failure if this replacement put the
@@ -194,21 +186,27 @@ impl RollingReplace {
         let mut steps = self.current.iter().chain(&self.done);
         let is_new = steps.any(|step| step.seat == seat && step.holder != Some(id));
         if is_new && !self.monitor().is_zero() {
-            self.record_failure(format!("{name} died: {why}"));
+            self.failures
+                .record_death(id, format!("{name} died: {why}"));
         }
+    }
+
+    /// Adds the exit report of `id` to the failure that is its death.
+    pub(super) fn record_exit(&mut self, id: ReplicaId, exit: &ExitReport) {
+        self.failures.record_exit(id, exit);
     }
 
     /// Returns the last failure, if there were as many as the pace allows.
     pub(super) fn fatal_failure(&self) -> Option<&str> {
-        (self.failures >= self.pace.max_failures).then_some(&self.last_failure)
+        self.failures.fatal(self.pace.max_failures)
     }
 
     /// Turns back for this reason. Returns the steps that have begun; those to bring the former
     /// versions back follow by [`Self::go_back`].
     pub(super) fn turn_back(&mut self, why: String) -> Vec<ReplaceStep> {
         let progress = self.info().progress();
-        self.turned_back = Some(format!("{why}; {progress}"));
-        self.failures = 0;
+        let limit = self.pace.max_failures;
+        self.failures.turn_back(why, progress, limit);
         self.pending.clear();
         let mut begun = mem::take(&mut self.done);
         begun.append(&mut self.current);
@@ -232,9 +230,9 @@ impl RollingReplace {
 
     /// Ends the replacement with success. A replacement that turned back has failed nevertheless.
     pub(super) fn succeed(&mut self, listed: Vec<ReplicaName>) {
-        let forward = match &self.turned_back {
+        let forward = match self.failures.first() {
             None => Ok(listed.clone()),
-            Some(why) => Err(OrderError::unavailable(format!("{why}; rolled back"))),
+            Some(first) => Err(OrderError::unavailable(format!("{first}; rolled back"))),
         };
         self.results = Some((forward, Ok(listed)));
     }
@@ -242,7 +240,7 @@ impl RollingReplace {
     /// Ends the replacement for this reason. Every seat keeps what it has.
     pub(super) fn fail(&mut self, why: &str) {
         let progress = self.info().progress();
-        let sentence = match &self.turned_back {
+        let sentence = match self.failures.first() {
             Some(first) if self.order_id.is_some() => {
                 format!("{first}; rolling back failed: {why}; {progress}")
             }
@@ -259,7 +257,7 @@ impl RollingReplace {
             back: self.goes_back(),
             done: self.done.len(),
             total: self.pending.len() + self.current.len() + self.done.len(),
-            failures: self.failures,
+            failures: self.failures.count(),
             preparing: false,
         }
     }

@@ -54,7 +54,7 @@ fn an_add_is_all_or_nothing() {
         (|bench, id| bench.fails(id), "no luck"),
         (
             |bench, id| bench.ends(id),
-            "process ended, signal: 9 (SIGKILL)",
+            "process ended, signal: 9 (SIGKILL), within 0.0 ms of its start",
         ),
         (
             |bench, _| {
@@ -93,6 +93,32 @@ fn an_add_is_all_or_nothing() {
         assert_eq!(bench.answer(), Some(Err(refusal)));
         assert_eq!((bench.seats(), bench.plan.status().wanted), (vec![1, 2], 2));
     }
+}
+
+#[test]
+fn a_failed_add_tells_how_its_replica_ended() {
+    let end = "process ended, signal: 9 (SIGKILL)";
+    let mut bench = Bench::up(1);
+    bench.add(2, "S2 S3");
+    let ids = bench.started();
+    bench.after(200 * MS);
+    bench.ends(ids[1]);
+    ids.iter().for_each(|id| bench.gone(*id));
+    let why = format!("could not start S3: {end}, within 200 ms of its start");
+    assert_eq!(
+        bench.answer(),
+        Some(Err(OrderError::unavailable(why.clone())))
+    );
+
+    // It had answered, and its connections end before the engine knows.
+    bench.add(2, "S2 S3");
+    let ids = bench.started();
+    bench.rises(ids[1]);
+    bench.probe(ids[1], ProbeEvent::Refused(Refusal::Connection));
+    bench.ends(ids[1]);
+    ids.iter().for_each(|id| bench.gone(*id));
+    let why = format!("could not start S3: connection refused; {end}");
+    assert_eq!(bench.answer(), Some(Err(OrderError::unavailable(why))));
 }
 
 #[test]

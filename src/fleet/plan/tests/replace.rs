@@ -128,7 +128,7 @@ fn a_death_in_the_middle_of_a_replacement_is_replaced_by_the_same_successor() {
     bench.replace("S2");
     let new = bench.started()[0];
     bench.ends(new);
-    let why = "process ended, signal: 9 (SIGKILL)";
+    let why = "process ended, signal: 9 (SIGKILL), within 0.0 ms of its start";
     let refusal = OrderError::unavailable(format!("could not start r2: {why}; replaced 0 of 1"));
     assert_eq!(bench.answer(), Some(Err(refusal)));
     assert_eq!(bench.list(), names("r1 S2"));

@@ -54,6 +54,24 @@ fn a_version_that_dies_while_it_is_monitored_is_taken_back() {
 }
 
 #[test]
+fn the_answer_tells_how_a_replica_ended_whose_connections_ended_first() {
+    let mut bench = Bench::up(1);
+    bench.roll_out("all");
+    let new = bench.started()[0];
+    takes_over(&mut bench, new, S1);
+    bench.probe(new, ProbeEvent::Refused(Refusal::Connection));
+    assert_eq!(bench.stages()[0].1, "r1 died: connection refused");
+    let back = bench.started()[0];
+    bench.rises(back);
+    assert_eq!(bench.answer(), None);
+    bench.ends(new);
+    bench.gone(new);
+    let why = "r1 died: connection refused; process ended, signal: 9 (SIGKILL)";
+    let sentence = format!("{why}; replaced 0 of 1; rolled back");
+    assert_eq!(bench.answer(), Some(Err(unavailable(&sentence))));
+}
+
+#[test]
 fn a_death_after_the_monitored_time_is_an_ordinary_one() {
     let mut bench = Bench::up(1);
     bench.roll_out("all");
