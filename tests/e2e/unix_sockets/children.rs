@@ -59,6 +59,24 @@ fn without_a_folder_for_sockets_the_bundled_replica_listens_on_a_port() {
 }
 
 #[test]
+fn a_command_at_a_port_inherits_no_socket() {
+    let replica = Path::new(env!("CARGO_BIN_EXE_ringmaster")).with_file_name("replica");
+    let command = format!("{} --listen 127.0.0.1:$PORT", replica.display());
+    let mut balancer = crate::support::program();
+    balancer.envs([("SOCKET", "/no/such"), ("PORT", "9")]);
+    let flags = ["--replicas=1", "--replica-command", &command];
+    let program = Ringmaster::launch(balancer, &flags).ready();
+    let pid = program.replica("S1");
+    assert_eq!(variable(pid, "SOCKET"), None, "it is that of the balancer");
+    let port = variable(pid, "PORT").expect("the variable");
+    let shown = program.command("show S1");
+    assert!(
+        shown.contains(&format!("address 127.0.0.1:{port}\n")),
+        "{shown}"
+    );
+}
+
+#[test]
 fn children_listen_on_sockets_in_a_private_folder() {
     let replica = Path::new(env!("CARGO_BIN_EXE_ringmaster")).with_file_name("replica");
     let command = format!("{} --listen unix:$SOCKET", replica.display());
