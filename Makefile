@@ -6,7 +6,7 @@ CYCLONEDX_VERSION := 0.5.9
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down image test test-api test-page test-deb soak faults chaos bench bench-ring experiments docs deb sbom pgo lint licences fmt clean
+.PHONY: help run up down image test test-api test-page test-deb soak faults fuzz chaos bench bench-ring experiments docs deb sbom pgo lint licences audit fmt clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -52,6 +52,9 @@ soak: ## Transfer 4 GiB each way through a release and compare by hash (RINGMAST
 faults: ## Make replicas of a release fail in every way under load, and print the cost as a table
 	cargo build --release --workspace
 	RINGMASTER_FAULTS=all cargo test --release --test e2e faults:: -- --test-threads 1 --nocapture
+
+fuzz: ## Feed every parser with mutated bytes, by libFuzzer (RUNS=10000000 each; ARGS='request ring' for these)
+	RUNS=$(RUNS) SEED=$(SEED) tests/fuzz/run $(ARGS)
 
 chaos: ## Kill, freeze, disconnect, add, remove and switch at random under load (SECONDS=600 SEED=N)
 	cargo build --workspace
@@ -109,7 +112,12 @@ lint: licences ## Check formatting, clippy, docs, licences and sources; any warn
 
 licences: ## Check the licences, crates and sources of the lock file (part of lint)
 	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny@$(DENY_VERSION)
-	cargo deny --config .deny.toml check -D warnings licenses bans sources
+	cargo deny --workspace --config .deny.toml check -D warnings licenses bans sources
+
+# The advisories come over the network. A clone of them does without: make audit ADVISORIES=DIRECTORY.
+audit: ## Check the crates against the RustSec advisories and count their unsafe code (installs cargo-deny)
+	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny@$(DENY_VERSION)
+	tests/audit/run $(ADVISORIES)
 
 fmt: ## Format the sources
 	cargo fmt --all

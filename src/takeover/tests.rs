@@ -1,7 +1,12 @@
 //! Both ends in one process: an aborted handoff must not look like the end of the old process.
 
+use std::cell::Cell;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::test_runner::RngSeed;
 
 use super::*;
 
@@ -100,4 +105,52 @@ async fn a_commit_sent_before_the_end_counts() {
         connect(&address).is_err(),
         "no successor is accepted any more"
     );
+}
+
+/// Lines of both sides, with one piece cut out and another put in its place.
+fn bent_lines() -> impl Strategy<Value = String> {
+    let words = [
+        "null",
+        "-1",
+        "18446744073709551616",
+        "[]",
+        "{}",
+        "\"\"",
+        "true",
+        ",",
+        "[",
+        "\u{7f}",
+    ];
+    let state = r#"{"ring":"uniform","bound":"1.03","seats":[{"seat":1,"name":"S1","drained":true,"weight":2}],"backends":{"flags":[[1,"a","web:80",1]],"latest":[]}}"#;
+    let instance = r#"{"engine":"fixed","fleet":"","pid":7,"data_unix":true,"control_tcp":false,"data_file":[1,2]}"#;
+    let (line, word) = (select(vec![state, instance]), select(words.to_vec()));
+    (line, word, any::<Index>(), 0..20_usize).prop_map(|(line, word, at, cut)| {
+        let at = at.index(line.len());
+        let end = (at + cut).min(line.len());
+        [&line[..at], word, &line[end..]].concat()
+    })
+}
+
+#[test]
+fn any_line_is_understood_as_it_would_be_written_or_refused() {
+    let understood = Cell::new(0);
+    let config = ProptestConfig {
+        cases: 4_000,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    proptest!(config, |(line in bent_lines())| {
+        if let Some(state) = FleetState::parse(&line) {
+            assert_eq!(FleetState::parse(&state.to_line()), Some(state));
+            understood.set(understood.get() + 1);
+        }
+        if let Some((instance, kinds, _)) = InstanceInfo::parse(&line) {
+            let again = InstanceInfo::parse(&instance.to_line(kinds)).unwrap();
+            assert_eq!((again.0, again.1), (instance, kinds));
+            understood.set(understood.get() + 1);
+        }
+    });
+    let understood = understood.get();
+    assert!(understood > 50, "only {understood} lines were understood");
 }

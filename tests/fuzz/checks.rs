@@ -1,12 +1,14 @@
-//! Invariants of the parsers of `wire` for any bytes: no panic, the same result however the bytes
-//! are split, and a forwarded message reads the same at the next hop.
+//! Invariants of the parsers of `wire`, and of the kind of a ring, for any bytes: no panic, the
+//! same result however the bytes are split, and a forwarded message reads the same at the next hop.
 //!
 //! The fuzz targets feed these functions, and so do the property tests of
 //! tests/e2e/h1/properties.rs.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use bytes::BytesMut;
+use ringmaster::ring::{Key, Seat, Spec};
 use ringmaster::wire::chunked::{BadChunk, Scanner};
 use ringmaster::wire::client_hello::{ClientHelloError, ClientHelloReader};
 use ringmaster::wire::framing::{self, Body, FramingField};
@@ -118,6 +120,24 @@ fn settled(bytes: &[u8]) -> Result<BytesMut, &'static str> {
         }
     }
     panic!("rewritten again and again: {bytes:?}");
+}
+
+/// The kind of a ring: it prints as it can be typed, and its formulas fail in words.
+pub(crate) fn ring(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(spec) = text.parse::<Spec>() else {
+        return;
+    };
+    assert_eq!(spec.to_string().parse(), Ok(spec.clone()));
+    // Larger ones take milliseconds, and the formulas are the same.
+    if let Spec::Custom(params) = &spec
+        && params.slots <= 1024
+        && let Ok(ring) = spec.build(&BTreeSet::from([Seat(1), Seat(u32::MAX)]))
+    {
+        assert!(ring.owner(Key::from_bytes(b"7")).is_some());
+    }
 }
 
 /// A body: `bytes` come in pieces of the lengths that `splits` say, over and over.

@@ -173,6 +173,18 @@ fn client_hellos_hold_when_bent() {
 }
 
 #[test]
+fn kinds_of_rings_hold_when_bent() {
+    let kinds = [
+        "classic:h=i*i+2*i+17,phi=i*i+j*j+2*j+25,slots=512,vnodes=9,probe=quadratic",
+        "classic:h=i^3%7-i,phi=i/(j-1)*-j,slots=1,vnodes=1",
+        "uniform",
+    ];
+    let kinds: Vec<_> = kinds.map(|kind| kind.as_bytes().to_vec()).into();
+    kinds.iter().for_each(|kind| checks::ring(kind));
+    proptest!(config(), |(kind in bent(kinds))| checks::ring(&kind));
+}
+
+#[test]
 fn responses_hold_when_bent() {
     proptest!(config(), |(message in bent(messages(Side::Response)))| checks::response(&message));
 }

@@ -162,7 +162,11 @@ fn addr(task: &Value, place: &Place) -> Option<ReplicaAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+    use proptest::test_runner::RngSeed;
     use serde_json::json;
+    use std::cell::Cell;
 
     const CREATED: &str = "2026-11-30T10:00:00.123456789Z";
 
@@ -283,5 +287,47 @@ mod tests {
         failed["Status"]["Err"] = json!("task: non-zero exit (137)");
         let reason = "task: non-zero exit (137)".to_owned();
         assert_eq!(stage(&failed), TaskStage::Ended(reason));
+    }
+
+    #[test]
+    fn any_list_of_tasks_is_a_snapshot() {
+        let list = json!([
+            raw("a", 1, "running", "running"),
+            raw("b", 2, "shutdown", "failed")
+        ]);
+        let list = list.to_string();
+        let words = [
+            "null",
+            "-1",
+            "18446744073709551615",
+            "[]",
+            "{}",
+            "\"\"",
+            "true",
+            ",",
+            "1e9",
+        ];
+        let (word, cut) = (select(words.to_vec()), 0..20_usize);
+        let read = Cell::new(0);
+        let config = ProptestConfig {
+            cases: 4_000,
+            rng_seed: RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        proptest!(config, |(word in word, at in any::<Index>(), cut in cut)| {
+            let at = at.index(list.len());
+            let end = (at + cut).min(list.len());
+            let bent = [&list[..at], word, &list[end..]].concat();
+            if let Ok(bent) = serde_json::from_str(&bent) {
+                let service = json!({"Spec": bent});
+                let settings = ServiceSettings::default();
+                let snapshot = snapshot("web".into(), &service, settings, &bent, &place());
+                assert!(snapshot.tasks.len() <= 2);
+                read.set(read.get() + 1);
+            }
+        });
+        let read = read.get();
+        assert!(read > 100, "only {read} lists were JSON");
     }
 }
