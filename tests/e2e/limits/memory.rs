@@ -11,10 +11,10 @@ use crate::support::{Backend, Ringmaster, TEST_TIMEOUT, Wire, eventually};
 /// The most by which the program may grow for one client: far above the size of its buffers, far
 /// below the number of bytes that the client sends.
 const MOST_KIB: u64 = 4 * 1024;
-const MIB: usize = 1024 * 1024;
+pub(super) const MIB: usize = 1024 * 1024;
 
 /// The most memory that the program has held so far, in KiB.
-fn peak_kib(program: &Ringmaster) -> u64 {
+pub(super) fn peak_kib(program: &Ringmaster) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", program.pid()));
     let status = status.expect("its status");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

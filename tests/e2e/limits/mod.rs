@@ -2,6 +2,7 @@
 //! dropped.
 
 mod connections;
+mod hostile_replicas;
 mod lingering_close;
 mod memory;
 mod replies;
