@@ -2,7 +2,7 @@
 //! only go down, and files of one folder may import each other without a cycle:
 //!
 //! ```text
-//! 5  main -> lib::run -> config                  wiring, exit codes, signals
+//! 5  main -> lib::run -> config  engine_proxy    wiring, exit codes, signals
 //! 4  proxy/   data port          control/        control port
 //! 3  fleet/   replica manager
 //! 2  roster   orders (add, rm, replace)          access (to commands)     clients   stats
@@ -33,6 +33,7 @@ pub mod clients;
 pub mod config;
 pub mod control;
 mod ctl;
+mod engine_proxy;
 pub mod fleet;
 mod healthcheck;
 pub mod load;
@@ -62,7 +63,7 @@ use std::process::ExitCode;
 
 use tokio::sync::mpsc;
 
-use config::{Args, CliCommand, CtlArgs};
+use config::{Args, CliCommand, CtlArgs, EngineProxyConfig};
 
 /// Runs the program. Exit codes: 0 ended as requested, 1 failed, 2 bad usage.
 #[must_use]
@@ -77,6 +78,10 @@ pub fn run() -> ExitCode {
         CliCommand::Ctl(ctl_args) => return run_ctl(&ctl_args),
         CliCommand::Healthcheck { control } => {
             return exit_code(healthcheck::run(control).map_err(|err| format!("{control}: {err}")));
+        }
+        CliCommand::EngineProxy(proxy_args) => {
+            let checked = proxy_args.check();
+            return checked.map_or_else(|err| usage_error(&err), run_engine_proxy);
         }
         CliCommand::Docs { folder } => {
             let written = manpages::write(&folder);
@@ -104,6 +109,14 @@ pub fn run() -> ExitCode {
         supervisor::report_failure(sentence);
     }
     exit_code(served)
+}
+
+/// Holds the engine's socket for a balancer until a signal.
+fn run_engine_proxy(config: EngineProxyConfig) -> ExitCode {
+    let logging = logging::start(config.log_format, config.log_level);
+    let served = engine_proxy::run(config);
+    drop(logging);
+    exit_code(served.map_err(|err| format!("{err:#}")))
 }
 
 /// Sends a command to a running balancer; exit code 1 also when the balancer refuses the command.

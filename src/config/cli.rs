@@ -12,6 +12,7 @@ use clap::{
 
 use super::args::ServeArgs;
 use super::ctl::CtlArgs;
+use super::engine_proxy::EngineProxyArgs;
 use super::file::ConfigFile;
 use super::file_flags::{arguments, judge, sentence, setting_flags};
 use super::listen::{ListenOn, listen_on};
@@ -145,6 +146,13 @@ pub enum CliCommand {
         #[arg(long, env = "RINGMASTER_CONTROL", default_value = "127.0.0.1:5001", value_parser = listen_on)]
         control: ListenOn,
     },
+    /// Hold the engine's socket for a balancer, and let through only the calls that it makes
+    ///
+    /// The balancer's DOCKER_HOST is the socket of --listen, and that of this process is the
+    /// engine's: unix:// or tcp://, by default unix:///var/run/docker.sock. A call that the flags
+    /// do not permit is answered 403 and logged. Give both processes the same flags and variables
+    /// about containers.
+    EngineProxy(Box<EngineProxyArgs>),
     /// Write the manual pages and the completions for shells.
     Docs {
         /// Folder to write them to; created if missing

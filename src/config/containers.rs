@@ -29,10 +29,9 @@ pub enum OnExit {
     Keep,
 }
 
-/// Flags of `serve` about containers.
+/// Flags about the specification of a container.
 #[derive(Debug, clap::Args)]
-#[expect(missing_docs, reason = "the help texts are the docs")]
-pub struct ContainerArgs {
+pub struct TemplateArgs {
     #[arg(
         long,
         env = "RINGMASTER_IMAGE",
@@ -68,6 +67,16 @@ pub struct ContainerArgs {
         help = "Fleet label of the containers; two fleets may share an engine"
     )]
     pub fleet: ReplicaName,
+    #[command(flatten)]
+    pub options: ContainerOptionArgs,
+}
+
+/// Flags of `serve` about containers.
+#[derive(Debug, clap::Args)]
+#[expect(missing_docs, reason = "the help texts are the docs")]
+pub struct ContainerArgs {
+    #[command(flatten)]
+    pub template: TemplateArgs,
     #[arg(
         long,
         env = "RINGMASTER_ON_EXIT",
@@ -82,20 +91,18 @@ pub struct ContainerArgs {
         help = "Treat the gateway of the container's bridge as local: it stands for every process and container of this host"
     )]
     pub trust_gateway: bool,
-    #[command(flatten)]
-    pub options: ContainerOptionArgs,
 }
 
 impl ContainerArgs {
     /// Returns the name of a given flag that has no meaning without containers of our own.
     pub(super) fn given(&self) -> Option<&'static str> {
         let given = [
-            (self.image.is_some(), "--image"),
-            (self.replica_cpus.is_some(), "--replica-cpus"),
+            (self.template.image.is_some(), "--image"),
+            (self.template.replica_cpus.is_some(), "--replica-cpus"),
             (self.on_exit == OnExit::Keep, "--on-exit keep"),
             (self.trust_gateway, "--trust-gateway"),
         ];
-        first_given(&given).or_else(|| self.options.given())
+        first_given(&given).or_else(|| self.template.options.given())
     }
 
     /// Checks the flags for `count` replicas, with these variables and this command.
@@ -106,6 +113,24 @@ impl ContainerArgs {
         command: Option<&str>,
         stop_timeout: Duration,
     ) -> Result<ContainerSettings, String> {
+        let template = self.template.check(env, command)?;
+        Ok(ContainerSettings {
+            count,
+            keep: self.on_exit == OnExit::Keep,
+            trust_gateway: self.trust_gateway,
+            stop_timeout,
+            ..template
+        })
+    }
+}
+
+impl TemplateArgs {
+    /// Checks the flags, with these variables and this command. The settings have no replica.
+    pub(super) fn check(
+        &self,
+        env: Vec<String>,
+        command: Option<&str>,
+    ) -> Result<ContainerSettings, String> {
         let memory = i64::try_from(self.replica_memory.as_u64()).unwrap_or(i64::MAX);
         if memory < MIN_MEMORY {
             return Err(format!(
@@ -114,7 +139,7 @@ impl ContainerArgs {
             ));
         }
         Ok(ContainerSettings {
-            count,
+            count: 0,
             image: self.image.clone().map_or(Image::Own, Image::Named),
             port: self.replica_port.get(),
             env,
@@ -122,10 +147,10 @@ impl ContainerArgs {
             nano_cpus: self.replica_cpus,
             network: self.network.clone(),
             fleet: self.fleet.to_string(),
-            keep: self.on_exit == OnExit::Keep,
-            trust_gateway: self.trust_gateway,
+            keep: false,
+            trust_gateway: false,
             options: Box::new(self.options.check(command)?),
-            stop_timeout,
+            stop_timeout: Duration::ZERO,
             pull: self.options.pull,
         })
     }

@@ -69,6 +69,14 @@ pub(super) fn listen_on(text: &str) -> Result<ListenOn, String> {
     }
 }
 
+/// Parses a Unix socket, where an address of TCP is refused.
+pub(super) fn unix_only(text: &str) -> Result<UnixListen, String> {
+    match text.strip_prefix(UNIX_PREFIX) {
+        Some(socket) => unix_listen(socket),
+        None => Err("must be unix:PATH: an address has no permissions".to_owned()),
+    }
+}
+
 /// Parses `PATH[,mode=MODE][,owner=USER[:GROUP]]`.
 fn unix_listen(text: &str) -> Result<UnixListen, String> {
     let mut words = text.split(',');
@@ -150,6 +158,15 @@ mod tests {
         ] {
             let err = listen_on(text).unwrap_err();
             assert!(err.contains(sentence), "{text:?}: {err}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_no_unix_socket() {
+        let socket = unix_only("unix:/run/a.sock,mode=0660").unwrap();
+        assert_eq!(socket.to_string(), "unix:/run/a.sock,mode=0660");
+        for bad in ["127.0.0.1:5000", "", "/run/a.sock", "unix:/a unix:/b"] {
+            assert!(unix_only(bad).is_err(), "{bad}");
         }
     }
 

@@ -12,6 +12,7 @@ mod containers;
 mod control_addrs;
 mod control_token;
 mod ctl;
+mod engine_proxy;
 mod environment;
 mod failures;
 mod file;
@@ -29,6 +30,7 @@ mod swarm;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 pub use args::{AccessLogFormat, DataPortAdmin, LogFormat, ServeArgs};
@@ -38,6 +40,7 @@ pub use containers::{ContainerArgs, OnExit};
 pub use control_addrs::ControlAddrs;
 pub use control_token::TokenArgs;
 pub use ctl::CtlArgs;
+pub use engine_proxy::EngineProxyConfig;
 pub(crate) use environment::warnings;
 pub use failures::{FailureArgs, InFlightArgs};
 pub use file::MAX_CONFIG_FILE;
@@ -104,8 +107,7 @@ pub struct Config {
     pub log_level: tracing::Level,
 }
 
-/// Least default of the time that a replica has to end: a drain may be cut short, and the end of a
-/// program takes a moment.
+/// Least default of the time that a replica has to end after a drain that was cut short.
 const MIN_STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Times of a stop.
@@ -126,10 +128,6 @@ pub struct AccessLogSettings {
     pub format: AccessLogFormat,
     /// `true` if lines have the query.
     pub with_query: bool,
-}
-
-fn usable_cpus() -> NonZeroUsize {
-    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 impl ServeArgs {
@@ -162,7 +160,10 @@ impl ServeArgs {
             control: self.control,
             takeover: self.takeover,
             replicas,
-            workers: self.workers.unwrap_or_else(usable_cpus).get(),
+            workers: self
+                .workers
+                .or(available_parallelism().ok())
+                .map_or(1, NonZeroUsize::get),
             ring: self.ring,
             bound: self.bound,
             proxy: proxy::ProxySettings {

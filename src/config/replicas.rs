@@ -3,25 +3,19 @@
 //! Flags of containers alone are in `containers`. Whether a program, image or host exists is
 //! checked when the replicas are started.
 
+mod program;
+
 use std::time::Duration;
 
 use clap::ValueEnum;
 
+pub(super) use self::program::ProgramArgs;
 use super::containers::ContainerArgs;
 use super::fixed_backends::{FixedArgs, FixedBackends};
 use super::parsers::{duration, first_given};
 use super::swarm::SwarmArgs;
 use crate::fleet::{ContainerSettings, NamePattern, ProcessSettings, SwarmSettings};
 
-/// Variables that each replica gets with a value of its own.
-const OUR_VARIABLES: [&str; 6] = [
-    "SERVER_ID",
-    "REPLICA_NAME",
-    "REPLICA_LISTEN",
-    "REPLICA_SOCKET",
-    "PORT",
-    "SOCKET",
-];
 /// Number of replicas without `--replicas`.
 const DEFAULT_REPLICAS: usize = 3;
 
@@ -117,16 +111,8 @@ pub struct ReplicaArgs {
         help = "Names of the first replicas, with {} for the number of the seat [default: S{}]"
     )]
     pub name_pattern: Option<NamePattern>,
-    #[arg(
-        long,
-        env = "RINGMASTER_REPLICA_COMMAND",
-        value_name = "COMMAND",
-        value_parser = command,
-        help = "Command of replicas; of child processes, run by /bin/sh, it must listen on 127.0.0.1:$PORT, or at the path $SOCKET if it names that, of containers it is split into words and replaces the image's [default: the bundled replica, or the image's command]"
-    )]
-    pub replica_command: Option<String>,
-    #[arg(long, env = "RINGMASTER_REPLICA_ENV", hide_env_values = true, value_name = "K=V", value_delimiter = '\n', value_parser = variable, help = "Additional environment of replicas; repeatable, in the variable one per line")]
-    pub replica_env: Vec<String>,
+    #[command(flatten)]
+    pub program: ProgramArgs,
     #[arg(long, env = "RINGMASTER_REPLICA_STOP_TIMEOUT", value_parser = duration, help = "Time between the signal that ends a replica and its kill [default: that of --drain-timeout, at least 2s]")]
     pub replica_stop_timeout: Option<Duration>,
     #[command(flatten)]
@@ -136,12 +122,7 @@ pub struct ReplicaArgs {
 impl ReplicaArgs {
     /// Returns `true` if the replicas are the user's own servers, which may have a path `/add` too.
     pub(super) fn are_foreign(&self) -> bool {
-        self.containers.image.is_some() || self.replica_command.is_some()
-    }
-
-    fn env(&self) -> Vec<String> {
-        let lines = self.replica_env.iter().filter(|line| !line.is_empty());
-        lines.cloned().collect()
+        self.containers.template.image.is_some() || self.program.replica_command.is_some()
     }
 
     /// Returns the name of a given flag that has no meaning for fixed addresses.
@@ -149,12 +130,12 @@ impl ReplicaArgs {
         let given = [
             (self.replicas.is_some(), "--replicas"),
             (self.name_pattern.is_some(), "--name-pattern"),
-            (self.replica_command.is_some(), "--replica-command"),
+            (self.program.replica_command.is_some(), "--replica-command"),
             (
                 self.replica_stop_timeout.is_some(),
                 "--replica-stop-timeout",
             ),
-            (!self.replica_env.is_empty(), "--replica-env"),
+            (!self.program.replica_env.is_empty(), "--replica-env"),
             (self.standby > 0, "--standby"),
         ];
         first_given(&given)
@@ -168,7 +149,7 @@ impl ReplicaArgs {
             return Err(format!("{flag} goes with --engine docker"));
         }
         if let EngineKind::Process | EngineKind::Fixed = engine
-            && self.containers.network.is_some()
+            && self.containers.template.network.is_some()
         {
             return Err("--network goes with --engine docker or swarm".to_owned());
         }
@@ -215,13 +196,13 @@ impl ReplicaArgs {
             }
             EngineKind::Process => Ok(ReplicaSource::Process(ProcessSettings {
                 count: replicas,
-                command: self.replica_command.clone(),
-                env: self.env(),
+                command: self.program.replica_command.clone(),
+                env: self.program.env(),
                 stop_timeout,
             })),
             EngineKind::Docker => {
-                let env = self.env();
-                let command = self.replica_command.as_deref();
+                let env = self.program.env();
+                let command = self.program.replica_command.as_deref();
                 let containers = self.containers.check(replicas, env, command, stop_timeout);
                 containers.map(ReplicaSource::Docker)
             }
@@ -237,27 +218,5 @@ impl ReplicaArgs {
                 }
             }
         }
-    }
-}
-
-/// Parses a command line for a shell.
-fn command(text: &str) -> Result<String, &'static str> {
-    match text.trim() {
-        "" => Err("must not be empty"),
-        _ if text.contains('\0') => Err("must not have a NUL"),
-        command => Ok(command.to_owned()),
-    }
-}
-
-/// Parses a variable that the balancer does not set itself.
-fn variable(text: &str) -> Result<String, String> {
-    match text.split_once('=') {
-        Some((name, _)) if OUR_VARIABLES.contains(&name) => {
-            Err(format!("{name} is set for each replica"))
-        }
-        Some((name, _)) if !name.is_empty() && !text.contains('\0') => Ok(text.to_owned()),
-        // A variable may end in a line feed.
-        None if text.is_empty() => Ok(String::new()),
-        _ => Err("is not K=V".to_owned()),
     }
 }

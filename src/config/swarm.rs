@@ -21,8 +21,8 @@ impl SwarmArgs {
     pub(super) fn settings(&self, containers: &ContainerArgs) -> SwarmSettings {
         SwarmSettings {
             service: self.service.clone(),
-            network: containers.network.clone(),
-            port: containers.replica_port.get(),
+            network: containers.template.network.clone(),
+            port: containers.template.replica_port.get(),
         }
     }
 }

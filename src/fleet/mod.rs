@@ -31,8 +31,9 @@ mod version;
 
 pub use discovery::{Discovery, discover};
 pub use engine::{
-    ContainerOptions, ContainerSettings, Image, LookupSettings, OwnPorts, ProcessSettings,
-    PullPolicy, ServiceReading, SwarmSettings,
+    CheckedContainer, ContainerOptions, ContainerSettings, FLEET_LABEL, Image, LookupSettings,
+    OWNER_LABEL, OwnPorts, ProcessSettings, PullPolicy, SEAT_LABEL, ServiceReading, SwarmSettings,
+    check_create, engine_address, lock_name, with_tag,
 };
 pub use events::{EventKind, ReplicaEvent, Setting, SettingChange};
 pub use handle::Fleet;

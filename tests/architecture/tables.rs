@@ -26,6 +26,7 @@ pub(crate) const LAYERS: [&[&str]; 6] = [
         "check",
         "config",
         "ctl",
+        "engine_proxy",
         "manpages",
         "healthcheck",
         "supervisor",
@@ -39,7 +40,7 @@ pub(crate) const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Imports that are allowed within a layer: importer, imported.
-pub(crate) const SAME_LAYER_IMPORTS: [(&str, &str); 27] = [
+pub(crate) const SAME_LAYER_IMPORTS: [(&str, &str); 30] = [
     ("load", "ring"),
     ("orders", "roster"),
     ("lib", "check"),
@@ -49,6 +50,9 @@ pub(crate) const SAME_LAYER_IMPORTS: [(&str, &str); 27] = [
     ("lib", "ctl"),
     ("ctl", "config"),
     ("healthcheck", "config"),
+    ("lib", "engine_proxy"),
+    ("engine_proxy", "config"),
+    ("engine_proxy", "supervisor"),
     ("lib", "manpages"),
     ("manpages", "config"),
     ("lib", "healthcheck"),
@@ -111,6 +115,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 39] = [
             "src/fleet/engine/docker/api.rs",
             "src/fleet/engine/docker/logs.rs",
             "src/fleet/engine/docker/api_types.rs",
+            "src/fleet/engine/docker/create_check.rs",
             "src/fleet/engine/docker/image.rs",
             "src/fleet/engine/docker/image_types.rs",
             "src/fleet/engine/docker/network_types.rs",
@@ -141,6 +146,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 39] = [
             "src/fleet/engine/docker/logs.rs",
             "src/fleet/engine/swarm/api.rs",
             "src/control/http/events.rs",
+            "src/engine_proxy/body.rs",
         ],
     ),
     ("httparse", &["src/wire/head.rs", "src/wire/head/fields.rs"]),
@@ -174,11 +180,18 @@ pub(crate) const OWNERS: [(&str, &[&str]); 39] = [
             "src/control/http/assets.rs",
             "src/control/http/probes.rs",
             "src/control/http/routes.rs",
+            "src/engine_proxy/",
         ],
     ),
-    ("hyper", &["src/control/http/mod.rs"]),
-    ("hyper_util", &["src/control/http/mod.rs"]),
-    ("percent_encoding", &["src/control/http/request.rs"]),
+    ("hyper", &["src/control/http/mod.rs", "src/engine_proxy/"]),
+    (
+        "hyper_util",
+        &["src/control/http/mod.rs", "src/engine_proxy/"],
+    ),
+    (
+        "percent_encoding",
+        &["src/control/http/request.rs", "src/engine_proxy/call.rs"],
+    ),
     ("landlock", &["src/sandbox.rs"]),
     ("libc", &["src/sandbox/syscalls.rs", "src/wire/sockopt.rs"]),
     ("listenfd", &["src/serve/listeners.rs"]),

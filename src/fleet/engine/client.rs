@@ -73,16 +73,21 @@ impl From<Error> for ApiError {
 /// # Errors
 /// The engine does not answer. The sentence names its address.
 pub(super) async fn connect(limit: Duration) -> anyhow::Result<Client> {
-    let host = std::env::var("DOCKER_HOST").ok();
-    // An empty variable counts as unset.
-    let host = host.filter(|host| !host.is_empty());
-    let host = host.unwrap_or_else(|| DEFAULT_HOST.to_owned());
+    let host = engine_address();
     let context = || format!("cannot reach the container engine at {host} (DOCKER_HOST)");
     let client = Client::connect_with_defaults().with_context(context)?;
     let client = client.with_timeout(limit);
     call(VERSION_TIMEOUT, client.negotiate_version())
         .await
         .with_context(context)
+}
+
+/// Returns the address of the engine that `DOCKER_HOST` names. An empty variable counts as unset.
+#[must_use]
+pub fn engine_address() -> String {
+    let host = std::env::var("DOCKER_HOST").ok();
+    let host = host.filter(|host| !host.is_empty());
+    host.unwrap_or_else(|| DEFAULT_HOST.to_owned())
 }
 
 /// Makes a call with a deadline.

@@ -15,7 +15,11 @@ mod process;
 mod service;
 mod swarm;
 
-pub use docker::{ContainerOptions, ContainerSettings, Image, PullPolicy};
+pub use client::engine_address;
+pub use docker::{
+    CheckedContainer, ContainerOptions, ContainerSettings, FLEET_LABEL, Image, OWNER_LABEL,
+    PullPolicy, SEAT_LABEL, check_create, lock_name, with_tag,
+};
 pub(super) use docker::{Docker, Environment, FoundContainer, FoundState};
 pub(super) use exit_report::ExitReport;
 pub(super) use fixed::{Fixed, Resolver};

@@ -151,7 +151,10 @@ impl ContainerTask {
                         // The next attempt shows whether this worked.
                         let _ = api.remove(&other.id).await;
                     }
-                    Ok(_) => return Err(refused("is taken by a container that is not ours")),
+                    // An engine-proxy does not show the containers of others.
+                    Ok(_) | Err(ApiError::Refused { status: 403, .. }) => {
+                        return Err(refused("is taken by a container that is not ours"));
+                    }
                     Err(ApiError::Missing(_)) => {}
                     Err(err) => return Err(self.start_failed(err)),
                 },

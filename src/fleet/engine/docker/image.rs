@@ -93,7 +93,8 @@ fn registry_of(image: &str) -> &str {
 }
 
 /// Adds the tag `latest` to a name without a tag or a digest: the engine would pull all tags.
-fn with_tag(image: &str) -> String {
+#[must_use]
+pub fn with_tag(image: &str) -> String {
     let last = image.rsplit('/').next().unwrap_or(image);
     match last.contains([':', '@']) {
         true => image.to_owned(),

@@ -13,6 +13,7 @@ mod api;
 mod api_types;
 mod container_id;
 mod container_task;
+mod create_check;
 mod environment;
 mod found_container;
 mod found_versions;
@@ -55,10 +56,13 @@ use crate::orders::VersionRequest;
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
 
+pub use self::create_check::{CheckedContainer, check_create};
 pub(in crate::fleet) use self::environment::Environment;
 pub(in crate::fleet) use self::found_container::{FoundContainer, FoundState};
+pub use self::image::with_tag;
 pub(super) use self::own_container::own_container_id;
 pub use self::settings::{ContainerOptions, ContainerSettings, Image, PullPolicy};
+pub use self::spec::{FLEET_LABEL, OWNER_LABEL, SEAT_LABEL, lock_name};
 
 /// Delay before the wanted seats are written into the lock again.
 const RECORD_RETRY_DELAY: Duration = Duration::from_secs(1);

@@ -22,9 +22,9 @@ use crate::roster::ReplicaName;
 
 /// Label with the name of the fleet. All our containers have it; no other container is ever
 /// changed.
-pub(super) const FLEET_LABEL: &str = "ringmaster.fleet";
+pub const FLEET_LABEL: &str = "ringmaster.fleet";
 /// Label with the seat that a container was created for, or [`STANDBY`]. It cannot change later.
-pub(super) const SEAT_LABEL: &str = "ringmaster.seat";
+pub const SEAT_LABEL: &str = "ringmaster.seat";
 /// Value of [`SEAT_LABEL`] for a container that was created without a seat.
 pub(super) const STANDBY: &str = "standby";
 /// Label with the name of the replica.
@@ -34,7 +34,7 @@ pub(super) const IMAGE_LABEL: &str = "ringmaster.image";
 /// Label with the image of the settings, on a container that got another image by order.
 pub(super) const INSTEAD_OF_LABEL: &str = "ringmaster.instead-of";
 /// Label with the owner of the lock; only the lock has it.
-pub(super) const OWNER_LABEL: &str = "ringmaster.owner";
+pub const OWNER_LABEL: &str = "ringmaster.owner";
 /// Label with the wanted seats, as `1,2,5`; only the lock has it.
 pub(super) const SEATS_LABEL: &str = "ringmaster.seats";
 /// Label with the title of an image (OCI image spec, annotations); our own is [`OUR_TITLE`].
@@ -89,7 +89,7 @@ impl ContainerTemplate {
 
     /// Returns the name of the fleet's lock.
     pub(super) fn lock_name(&self) -> String {
-        format!("{}-lock", self.fleet)
+        lock_name(&self.fleet)
     }
 
     /// Returns the name of a lock that is about to replace the fleet's lock.
@@ -222,6 +222,12 @@ impl ContainerTemplate {
             config: Some(config),
         }
     }
+}
+
+/// Returns the name of the lock of a fleet.
+#[must_use]
+pub fn lock_name(fleet: &str) -> String {
+    format!("{fleet}-lock")
 }
 
 /// Returns the list, or `None` if it is empty.
