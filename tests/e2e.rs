@@ -19,6 +19,7 @@ mod e2e {
     mod docker;
     mod drain;
     mod early_reply;
+    mod engine_proxy;
     mod fairness;
     mod faults;
     mod fleet;

@@ -68,7 +68,10 @@ impl Objects {
             }
             Object::Task => {
                 let task = self.look_up(&format!("/tasks/{which}")).await?;
-                self.service(&text(&task["ServiceID"])).await?;
+                match text(&task["ServiceID"]).as_str() {
+                    "" => return Err(Refusal::denied("the task is of no service")),
+                    service => self.service(service).await?,
+                };
                 Ok(text(&task["ID"]))
             }
             Object::Container

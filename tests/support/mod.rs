@@ -13,6 +13,7 @@ mod docker;
 mod dockerd;
 mod engine;
 mod engine_matrix;
+mod engine_proxy;
 mod http_message;
 mod install_dir;
 mod load;
@@ -33,6 +34,7 @@ pub(crate) use docker::{ContainerImage, Docker, binary, docker, faulty_image, in
 pub(crate) use dockerd::Dockerd;
 pub(crate) use engine::{Container, FakeDocker, FaultMode, service};
 pub(crate) use engine_matrix::{Engine, on_both_engines};
+pub(crate) use engine_proxy::{EngineProxy, REAL_ENGINE};
 pub(crate) use http_message::{Message, Wire};
 pub(crate) use install_dir::InstallDir;
 pub(crate) use load::{Load, Tally, exclusive_load, server_of, six_digits};

@@ -56,6 +56,7 @@ impl Host {
         reader.read_exact(&mut body).ok()?;
         let (method, rest) = line.split_once(' ')?;
         let target = rest.split(' ').next()?;
+        let target = target.strip_prefix("/v1.41").unwrap_or(target);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let call = format!("{method} {path}");
         let starts = path.ends_with("/create") || path.ends_with("/start");

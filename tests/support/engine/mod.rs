@@ -154,10 +154,15 @@ impl Host {
         self.port
     }
 
+    /// Its address, as `DOCKER_HOST` has it.
+    pub(crate) fn address(&self) -> String {
+        format!("unix://{}", self.path.display())
+    }
+
     /// The program, which is to talk to this engine.
     pub(crate) fn command(&self) -> Command {
         let mut command = program();
-        command.env("DOCKER_HOST", format!("unix://{}", self.path.display()));
+        command.env("DOCKER_HOST", self.address());
         command.env_remove("HOSTNAME");
         command
     }

@@ -107,7 +107,9 @@ impl Host {
         let number = self.containers().len() + 1;
         let id = format!("task{number}slot{slot}");
         let env = vec![format!("SERVER_ID={slot}")];
-        self.make(&id, BTreeMap::new(), env);
+        let service = ("com.docker.swarm.service.name", "web");
+        let labels = [service].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.make(&id, BTreeMap::from(labels), env);
         let mut state = self.state();
         let template = &state.swarm.service["Spec"]["TaskTemplate"];
         let task = FakeTask {
@@ -245,7 +247,7 @@ fn described(task: &FakeTask, containers: &[Container]) -> Value {
         _ => "",
     };
     json!({
-        "ID": task.id, "Slot": task.slot, "DesiredState": task.desired,
+        "ID": task.id, "ServiceID": "s1", "Slot": task.slot, "DesiredState": task.desired,
         "Spec": {"ForceUpdate": task.generation}, "NodeID": "node1",
         "CreatedAt": format!("2026-11-30T10:00:{container:02}.5Z"),
         "Status": {
