@@ -225,3 +225,36 @@ fn an_image_of_ones_own_runs_as_its_example_says() {
     let volume = format!("{}-data", project.name());
     docker(&["volume", "rm", &volume]);
 }
+
+#[test]
+fn a_balancer_without_the_engines_socket_runs_as_its_example_says() {
+    let Some(project) = Project::of_engine_proxy("proxied") else {
+        return;
+    };
+    docker(&["kill", &format!("{}-S2", project.name())]);
+    project.expect_rep("a successor of S2", |names| {
+        names.len() == 3 && names.iter().any(|name| name.starts_with("s-"))
+    });
+    assert!(project.netcat("add 1").starts_with("N 4\n"));
+    let mounts = |service: &str| {
+        let seen = project.inspect(&project.container_of(service));
+        let mounts = seen["Mounts"].as_array().cloned().unwrap_or_default();
+        let sources = mounts.iter().map(|mount| mount["Destination"].to_string());
+        (seen, sources.collect::<Vec<_>>())
+    };
+    let (balancer, seen) = mounts("ringmaster");
+    assert_eq!(seen, ["\"/run/ringmaster\""], "no socket of the engine");
+    assert_eq!(balancer["HostConfig"]["CapDrop"], json!(["ALL"]));
+    let (proxy, _) = mounts("engine-proxy");
+    assert_eq!(proxy["HostConfig"]["NetworkMode"], "none");
+    assert_eq!(proxy["HostConfig"]["CapDrop"], json!(["ALL"]));
+    assert_eq!(proxy["HostConfig"]["ReadonlyRootfs"], true);
+    let printed = project.run(&format!(
+        "docker logs {} 2>&1",
+        project.container_of("engine-proxy")
+    ));
+    assert!(!printed.contains("denied"), "{printed}");
+    let file = "-f docker/examples/engine-proxy/compose.yaml";
+    project.compose(&format!("{file} down -v"));
+    project.expect_nothing_left();
+}

@@ -15,6 +15,9 @@ use serde_json::Value;
 /// Prefix of the tests' projects; the ID of the test process follows.
 const PREFIX: &str = "rmcompose";
 
+/// Line that removes a project of docker/compose.yaml.
+const MAKE_DOWN: &str = "make down";
+
 /// Time limit of every wait except the build of the image.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -24,6 +27,8 @@ pub(crate) struct Project {
     name: String,
     data: u16,
     control: u16,
+    /// Line that removes it.
+    removal: String,
 }
 
 impl Project {
@@ -48,6 +53,17 @@ impl Project {
         Some(project)
     }
 
+    /// The example without the engine's socket, until it is ready.
+    pub(crate) fn of_engine_proxy(test: &str) -> Option<Self> {
+        let mut project = Self::with_image(test)?;
+        let file = "-f docker/examples/engine-proxy/compose.yaml";
+        let compose = tools().as_ref().expect("compose");
+        project.removal = format!("{compose} {file} down -v");
+        project.compose(&format!("{file} up -d"));
+        project.expect_ready();
+        Some(project)
+    }
+
     /// A project that has not begun, whose image is built.
     fn with_image(test: &str) -> Option<Self> {
         if let Err(missing) = tools() {
@@ -66,6 +82,7 @@ impl Project {
             name,
             data,
             control,
+            removal: MAKE_DOWN.to_owned(),
         };
         project.build_once();
         Some(project)
@@ -187,6 +204,14 @@ impl Project {
         docker(&["ps", "-aq", "--filter", &label])
     }
 
+    /// The container of a service.
+    #[track_caller]
+    pub(crate) fn container_of(&self, service: &str) -> String {
+        let project = format!("label=com.docker.compose.project={}", self.name);
+        let service = format!("label=com.docker.compose.service={service}");
+        docker(&["ps", "-aq", "--filter", &project, "--filter", &service])
+    }
+
     /// Returns the containers of its replicas, also the exited ones.
     #[track_caller]
     pub(crate) fn replicas(&self) -> Vec<String> {
@@ -272,7 +297,7 @@ impl Drop for Project {
             );
         }
         // If it is gone already there is nothing to do.
-        let _ = self.shell("make down").output();
+        let _ = self.shell(&self.removal).output();
     }
 }
 
@@ -330,6 +355,7 @@ fn sweep_the_dead() {
                 name: name.to_owned(),
                 data: 0,
                 control: 0,
+                removal: MAKE_DOWN.to_owned(),
             });
         }
     }

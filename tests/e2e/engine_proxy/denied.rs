@@ -144,6 +144,10 @@ fn a_network_is_that_of_the_flag_or_of_the_balancer() {
         assert_eq!(proxy.status(&line, ""), status, "{network}");
     }
     drop(proxy);
+    let flags = ["--fleet", "own", "--image", "web", "--network", "host"];
+    let proxy = EngineProxy::start(&engine.address(), &flags);
+    assert_eq!(proxy.status("GET /networks/host", ""), 403, "by no flag");
+    drop(proxy);
     engine.lose("balancer");
     let flags = ["--fleet", "own", "--image", "web"];
     let proxy = EngineProxy::start(&engine.address(), &flags);

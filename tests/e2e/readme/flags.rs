@@ -35,6 +35,18 @@ fn every_flag_of_ctl_is_in_its_table_and_no_other() {
     assert_eq!(documented, listed_flags(&help.stdout));
 }
 
+#[test]
+fn every_flag_of_the_engine_proxy_alone_is_in_its_table() {
+    let of = |command: &str| listed_flags(&run_to_end(&[command, "--help"]).stdout);
+    let serve = of("serve");
+    let proxy = of("engine-proxy");
+    let is_own = |flag: &&String| *flag == "--listen" || !serve.contains(*flag);
+    let own: BTreeSet<String> = proxy.iter().filter(is_own).cloned().collect();
+    let documented = documented_flags("docker/README.md", "| flag of the proxy | meaning |");
+    assert!(own.is_subset(&documented), "{own:?}");
+    assert_eq!(documented.difference(&proxy).next(), None);
+}
+
 /// Help text of a program that the workspace builds beside ringmaster.
 fn help_of(program: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_BIN_EXE_ringmaster")).with_file_name(program);
