@@ -78,11 +78,12 @@ fn a_takeover_and_an_adoption_pass() {
     let flags = [&own[..], &["--engine", "docker", "--replicas", "2"]].concat();
     let launch =
         |args: &[&str]| Ringmaster::launch(proxy.program(), &[&flags[..], args].concat()).ready();
-    let first = launch(&[]);
+    let mut first = launch(&[]);
     let (listen, control) = (first.listen.to_string(), first.control.to_string());
     let second = launch(&["--takeover", "--listen", &listen, "--control", &control]);
+    // Until its end the first one may accept a connection, and close it.
+    assert!(first.wait().success());
     assert_eq!(second.rep(), ["S1", "S2"]);
-    drop(first);
     second.kill();
     let third = launch(&[]);
     assert_eq!(third.rep(), ["S1", "S2"], "adopted");
