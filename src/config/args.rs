@@ -15,6 +15,7 @@ use super::control_token::TokenArgs;
 use super::failures::{FailureArgs, InFlightArgs};
 use super::heartbeat::HeartbeatArgs;
 use super::listen::{ListenOn, listen_on};
+use super::log::LogArgs;
 use super::parsers::{
     DEFAULT_KEY, DEFAULT_MAX_CONNECTIONS, LogDestination, duration, log_destination,
     positive_count, positive_duration, proxy_source, via_name,
@@ -35,15 +36,6 @@ pub enum DataPortAdmin {
     Off,
     /// Any client.
     Any,
-}
-
-/// Format of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// Text for people.
-    Text,
-    /// A JSON object per line.
-    Json,
 }
 
 /// Format of the access log.
@@ -279,18 +271,6 @@ pub struct ServeArgs {
         help = "Log queries too; they may hold secrets"
     )]
     pub access_log_query: bool,
-    #[arg(
-        long,
-        env = "RINGMASTER_LOG_FORMAT",
-        default_value = "text",
-        help = "Format of log lines on stderr"
-    )]
-    pub log_format: LogFormat,
-    #[arg(
-        long,
-        env = "RINGMASTER_LOG_LEVEL",
-        default_value = "info",
-        help = "Lowest level that is logged: error, warn, info or debug"
-    )]
-    pub log_level: tracing::Level,
+    #[command(flatten)]
+    pub log: LogArgs,
 }

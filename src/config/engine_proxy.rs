@@ -1,9 +1,9 @@
 //! Flags of `engine-proxy`. Those about containers are those of `serve`, with the same variables,
 //! so that one environment serves both.
 
-use super::args::LogFormat;
 use super::containers::TemplateArgs;
 use super::listen::unix_only;
+use super::log::{LogArgs, LogFormat};
 use super::replicas::ProgramArgs;
 use super::swarm::SwarmArgs;
 use crate::fleet::ContainerSettings;
@@ -35,20 +35,8 @@ pub struct EngineProxyArgs {
     pub program: ProgramArgs,
     #[command(flatten)]
     pub swarm: SwarmArgs,
-    #[arg(
-        long,
-        env = "RINGMASTER_LOG_FORMAT",
-        default_value = "text",
-        help = "Format of log lines on stderr"
-    )]
-    pub log_format: LogFormat,
-    #[arg(
-        long,
-        env = "RINGMASTER_LOG_LEVEL",
-        default_value = "info",
-        help = "Lowest level that is logged: error, warn, info or debug"
-    )]
-    pub log_level: tracing::Level,
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 /// Checked configuration of `engine-proxy`.
@@ -81,8 +69,8 @@ impl EngineProxyArgs {
             containers: self.template.check(self.program.env(), command)?,
             allowed_images: images.filter(|image| !image.is_empty()).collect(),
             service: self.swarm.service,
-            log_format: self.log_format,
-            log_level: self.log_level,
+            log_format: self.log.log_format,
+            log_level: self.log.log_level,
         })
     }
 }

@@ -20,6 +20,7 @@ mod file_flags;
 mod fixed_backends;
 mod heartbeat;
 mod listen;
+mod log;
 mod parser_error;
 mod parsers;
 mod replicas;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-pub use args::{AccessLogFormat, DataPortAdmin, LogFormat, ServeArgs};
+pub use args::{AccessLogFormat, DataPortAdmin, ServeArgs};
 pub use cli::{Args, CliCommand};
 pub use clients::ClientArgs;
 pub use containers::{ContainerArgs, OnExit};
@@ -47,6 +48,7 @@ pub use file::MAX_CONFIG_FILE;
 pub use fixed_backends::{FixedArgs, FixedBackends};
 pub use listen::ListenOn;
 use listen::is_one_port;
+pub use log::{LogArgs, LogFormat};
 pub use parsers::{DEFAULT_MAX_CONNECTIONS, LogDestination};
 pub use replicas::{EngineKind, ReplicaArgs, ReplicaSource};
 pub use sandbox::{SandboxArgs, SandboxMode};
@@ -199,8 +201,8 @@ impl ServeArgs {
             names: self.replicas.name_pattern.unwrap_or_default(),
             ready_file: self.ready_file,
             access_log,
-            log_format: self.log_format,
-            log_level: self.log_level,
+            log_format: self.log.log_format,
+            log_level: self.log.log_level,
         })
     }
 
