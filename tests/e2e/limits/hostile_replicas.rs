@@ -1,5 +1,5 @@
-//! Replicas that answer with bytes against which a proxy must defend itself: they get no more memory
-//! than others, their clients get an error in time, and requests to the other replica are answered.
+//! Replicas that answer with bytes against which a proxy must defend itself: they get no more
+//! memory than others, their clients get an error in time, and the other replica serves on.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
