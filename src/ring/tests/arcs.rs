@@ -80,6 +80,17 @@ fn each_seat_has_one_run_of_arcs_on_a_ring_without_a_circle() {
 }
 
 #[test]
+fn an_arc_at_the_border_of_two_runs_belongs_to_the_second() {
+    let ring = build(&Spec::Jump, &first(2));
+    // The shares of the coursework ring are exact: its seat 1 has 61 of 64 keys.
+    let shares = KeyShares::sampled(&*build(&Spec::Classic, &first(2)));
+    let drawing = ArcOwners::new(&*ring, &shares, 32);
+    // The middle of arc 30 of 32 is at 61/64.
+    let around = [Seat(1), Seat(2), Seat(2)].map(Some);
+    assert_eq!(drawing.owners[29..], around);
+}
+
+#[test]
 fn a_ring_without_seats_has_arcs_without_owners() {
     for spec in all_kinds() {
         assert_eq!(arc_owners(&spec, &first(0), 8).owners, [None; 8], "{spec}");

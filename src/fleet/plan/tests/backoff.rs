@@ -143,6 +143,18 @@ fn few_or_slowly_silent_seats_do_not_begin_a_hold() {
 }
 
 #[test]
+fn half_of_the_seats_silent_at_once_do_not_begin_a_hold() {
+    let mut bench = Bench::up(4);
+    for id in [S1, S2] {
+        bench.falls_silent(id);
+        assert_eq!(bench.kinds(), [EventKind::Down]);
+        assert_eq!(bench.started().len(), 1);
+    }
+    bench.falls_silent(S3);
+    assert!(bench.kinds().contains(&EventKind::Held), "more than half");
+}
+
+#[test]
 fn many_deaths_at_once_double_the_delay_only_once() {
     let policy = Policy {
         standbys: 20,

@@ -341,6 +341,19 @@ fn a_closed_plan_refuses_changes_and_keeps_its_replicas() {
 }
 
 #[test]
+fn a_takeover_refuses_waiting_orders_and_continues_the_active_one() {
+    let mut bench = Bench::up(2);
+    bench.add(1, "S3");
+    let added = bench.started()[0];
+    bench.rm(1, "S2");
+    bench.feed(Input::Ownership(Ownership::Yielding));
+    let sentence = "another process takes over this balancer; try again in a moment";
+    assert_eq!(bench.answers(), [Err(OrderError::unavailable(sentence))]);
+    bench.rises(added);
+    assert_eq!(bench.answers(), [Ok(names("S1 S2 S3"))]);
+}
+
+#[test]
 fn a_draining_replica_that_is_silent_or_refuses_is_killed() {
     for silent in [true, false] {
         let mut bench = Bench::up(2);

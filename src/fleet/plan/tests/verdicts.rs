@@ -1,5 +1,7 @@
 //! Verdicts about replicas: dead, suspect, or up again in the same seat.
 
+use std::time::Duration;
+
 use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{EngineEvent, StopMode};
@@ -119,6 +121,23 @@ fn an_answer_clears_the_misses() {
         bench.probe(S1, ProbeEvent::Answered);
     }
     assert_eq!(bench.health(1), Some(Health::Up));
+}
+
+#[test]
+fn a_routine_answer_is_one_of_a_replica_that_is_up_and_missed_nothing() {
+    let mut bench = Bench::up(1);
+    let answer = Input::Probe(S1, ProbeEvent::Answered);
+    bench.now += SEC;
+    assert!(bench.plan.record_routine(&answer, bench.now));
+    bench.misses(S1, MissReason::Silent);
+    assert!(!bench.plan.record_routine(&answer, bench.now));
+    bench.feed(answer.clone());
+    assert!(bench.plan.record_routine(&answer, bench.now));
+    bench.probe(S1, ProbeEvent::Broken);
+    assert!(!bench.plan.record_routine(&answer, bench.now));
+    bench.ends(S1);
+    let detected_within = bench.events()[0].detected_within;
+    assert_eq!(detected_within, Some(Duration::ZERO), "since that answer");
 }
 
 #[test]

@@ -41,6 +41,20 @@ fn each_seat_is_monitored_before_the_next_begins() {
 }
 
 #[test]
+fn an_answer_after_a_miss_completes_a_step_whose_time_is_over() {
+    let mut bench = Bench::up(1);
+    bench.roll_out("all");
+    let new = bench.started()[0];
+    takes_over(&mut bench, new, S1);
+    bench.after(4 * SEC);
+    bench.misses(new, MissReason::Silent);
+    bench.after(SEC);
+    assert_eq!(bench.answer(), None, "it has missed a heartbeat");
+    bench.probe(new, ProbeEvent::Answered);
+    assert_eq!(bench.answer(), Some(Ok(names("r1"))));
+}
+
+#[test]
 fn a_successor_of_a_dead_replica_runs_the_version_of_its_seat() {
     let mut bench = Bench::up(2);
     bench.roll_out("1");

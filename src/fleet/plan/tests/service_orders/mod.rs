@@ -232,6 +232,16 @@ fn orders_that_a_service_cannot_carry_out_are_refused_and_change_nothing() {
 }
 
 #[test]
+fn a_service_above_the_limit_can_be_scaled_to_its_present_number() {
+    let mut bench = three();
+    bench.plan.state.policy.max_replicas = 2;
+    let sentence = "cannot scale to 4 replicas: at most 2 are allowed (--max-replicas)";
+    assert_eq!(bench.order(Order::Scale(4)), bad(sentence));
+    assert_eq!(bench.order(Order::Scale(3)), None);
+    assert_eq!(bench.changes(), [ServiceChange::Scale(3)]);
+}
+
+#[test]
 fn a_ring_without_room_is_refused_before_the_service_is_changed() {
     let mut bench = three();
     bench.sees(2, &FOUR[..3], |seen| {
