@@ -26,8 +26,12 @@ fn add_is_rolled_back_when_a_replica_exits_at_once() {
     let before = State::of(&program);
     for port in PORTS {
         let reply = exchange(port.of(&program), request("POST /add", "", ADD));
-        let why = "process ended, exit status: 7; last output: no memory";
-        expect(&reply, 503, &failure(&format!("could not start B: {why}")));
+        assert_eq!(reply.status(), 503, "{port:?}");
+        let text = reply.text();
+        let begin =
+            r#"{"message":"<Error> could not start B: process ended, exit status: 7, within "#;
+        let end = " of its start; last output: no memory\",\"status\":\"failure\"}\n";
+        assert!(text.starts_with(begin) && text.ends_with(end), "{text}");
         // A retry at once would not help.
         assert_eq!(reply.field("retry-after"), None, "{port:?}");
         assert_eq!(State::of(&program), before);
