@@ -55,7 +55,7 @@ faults: ## Make replicas of a release fail in every way under load, and print th
 	cargo build --release --workspace
 	RINGMASTER_FAULTS=all cargo test --release --test e2e faults:: -- --test-threads 1 --nocapture
 
-fuzz: ## Feed every parser with mutated bytes, by libFuzzer (RUNS=10000000 each; ARGS='request ring' for these)
+fuzz: ## Feed every parser with mutated bytes, by libFuzzer (RUNS=10000000 each; ARGS=ring for one)
 	RUNS=$(RUNS) SEED=$(SEED) tests/fuzz/run $(ARGS)
 
 chaos: ## Kill, freeze, disconnect, add, remove and switch at random under load (SECONDS=600 SEED=N)
