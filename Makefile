@@ -2,8 +2,6 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 DENY_VERSION := 0.20.2
 DEB_VERSION := 3.8.0
 CYCLONEDX_VERSION := 0.5.9
-# Most tests wait for another process, so twice as many run at once as there are cores.
-export RUST_TEST_THREADS ?= $(shell expr 2 \* $$(nproc))
 # Version 2 of compose is a subcommand of docker. Version 1 is a separate program.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 

@@ -1,10 +1,10 @@
 //! Sandbox of the threads that read bytes of strangers: the workers and the control port.
 //!
-//! A thread that has entered it opens no file but those in [`READABLE`], starts no program, opens
+//! A thread that has entered it opens no file but those in [`READABLE`], starts no program, binds
 //! no port, and makes only the system calls in `syscalls`. The kernel refuses all else with EPERM
 //! or EACCES. Each thread enters for itself, because the fleet and the supervisor start replicas
-//! and successors. Threads share their memory, so the sandbox is a second barrier behind memory
-//! safety, and not one against code that runs in another thread.
+//! and successors. Threads share their memory and their descriptors, and a worker may connect to
+//! any address. So the sandbox is a second barrier behind memory safety, and no replacement for it.
 //!
 //! Files and ports are Landlock's part (landlock(7)), system calls are that of seccomp(2). A kernel
 //! without one of them has the other alone.
@@ -21,9 +21,9 @@ use landlock::{
 };
 use seccompiler::BpfProgram;
 
-/// Files that a thread in the sandbox may read: the reserve descriptor, and the figures of this
-/// process.
-const READABLE: [&str; 2] = ["/dev/null", "/proc/self"];
+/// Files that a thread in the sandbox may read: the reserve descriptor, randomness (a static program
+/// does not find getrandom(2)), and the figures of this process.
+const READABLE: [&str; 4] = ["/dev/null", "/dev/random", "/dev/urandom", "/proc/self"];
 
 /// Newest version of Landlock whose rights are used. An older kernel restricts those that it knows.
 const LANDLOCK: ABI = ABI::V6;
@@ -60,10 +60,11 @@ impl Sandbox {
             wanted
         });
         let found = trial.join().unwrap_or_default();
-        tracing::debug!(
-            "sandbox of the workers and the control port: {}",
-            found.as_str()
-        );
+        let parts = found.as_str();
+        match found.files && !found.calls.is_empty() {
+            true => tracing::debug!("sandbox of the workers and the control port: {parts}"),
+            false => tracing::info!("sandbox of the workers and the control port: {parts}"),
+        }
         found
     }
 
@@ -95,7 +96,7 @@ fn restrict_files() -> Result<bool, RulesetError> {
     let rules = Ruleset::default()
         .handle_access(AccessFs::from_all(LANDLOCK))?
         .handle_access(AccessNet::BindTcp)?
-        .scope(Scope::Signal)?
+        .scope(Scope::Signal | Scope::AbstractUnixSocket)?
         .create()?;
     // A file that does not exist needs no rule.
     let paths = READABLE.iter().filter_map(|path| PathFd::new(path).ok());

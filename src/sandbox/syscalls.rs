@@ -1,6 +1,7 @@
 //! The system calls of a thread in the sandbox, and their filter.
 //!
-//! All others fail with EPERM. The lists are by purpose; a call with a condition is at the end.
+//! All others fail with EPERM, and clone3(2) with ENOSYS. The lists are by purpose. Calls with a
+//! condition are in `permitted`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +33,6 @@ const DESCRIPTORS: &[c_long] = &[
     libc::SYS_getpeername,
     libc::SYS_getsockopt,
     libc::SYS_setsockopt,
-    libc::SYS_fcntl,
     libc::SYS_dup,
     libc::SYS_close,
 ];
@@ -55,10 +55,8 @@ const WAITS: &[c_long] = &[
 
 /// Memory.
 const MEMORY: &[c_long] = &[
-    libc::SYS_mmap,
     libc::SYS_munmap,
     libc::SYS_mremap,
-    libc::SYS_mprotect,
     libc::SYS_madvise,
     libc::SYS_brk,
 ];
@@ -74,7 +72,6 @@ const THREADS: &[c_long] = &[
     libc::SYS_sched_getaffinity,
     libc::SYS_gettid,
     libc::SYS_getpid,
-    libc::SYS_prctl,
     libc::SYS_membarrier,
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
@@ -102,6 +99,26 @@ const READS: &[c_long] = &[
 /// Requests of ioctl(2) about a descriptor: FIONBIO, FIONREAD, FIOCLEX, TIOCOUTQ. The numbers are
 /// those of all architectures that have a filter; the types of libc's constants are not.
 const DESCRIPTOR_REQUESTS: [u64; 4] = [0x5421, 0x541b, 0x5451, 0x5411];
+
+/// Requests of fcntl(2): duplicates, flags and the size of a pipe, but none about signals.
+const FCNTL_REQUESTS: [i32; 7] = [
+    libc::F_DUPFD_CLOEXEC,
+    libc::F_GETFD,
+    libc::F_SETFD,
+    libc::F_GETFL,
+    libc::F_SETFL,
+    libc::F_GETPIPE_SZ,
+    libc::F_SETPIPE_SZ,
+];
+
+/// Namespaces of clone(2). A thread may have some of its own.
+const NAMESPACES: i32 = libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET;
 
 /// Calls of older interfaces, which C libraries use on this architecture only.
 #[cfg(target_arch = "x86_64")]
@@ -144,15 +161,28 @@ fn permitted(arch: TargetArch) -> Result<BpfProgram, BackendError> {
     let mut rules: BTreeMap<_, _> = lists.into_iter().map(|call| (call, Vec::new())).collect();
     rules.insert(libc::SYS_socket, sockets()?);
     rules.insert(libc::SYS_ioctl, settings_of_descriptors()?);
-    // A thread, never a process, whose flags could name namespaces.
-    let is_thread = masked(0, flag(libc::CLONE_THREAD), flag(libc::CLONE_THREAD))?;
+    let requests = FCNTL_REQUESTS.map(|request| rule(vec![equals(1, flag(request))?]));
+    let requests: Result<Vec<_>, _> = requests.into_iter().collect();
+    rules.insert(libc::SYS_fcntl, requests?);
+    // A thread in our namespaces, and no process.
+    let flags = flag(libc::CLONE_THREAD | NAMESPACES);
+    let is_thread = masked(0, flags, flag(libc::CLONE_THREAD))?;
     rules.insert(libc::SYS_clone, vec![rule(vec![is_thread])?]);
+    // The name of a thread.
+    let names = equals(0, flag(libc::PR_SET_NAME))?;
+    rules.insert(libc::SYS_prctl, vec![rule(vec![names])?]);
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        // Memory that is not executed.
+        let is_data = masked(2, flag(libc::PROT_EXEC), 0)?;
+        rules.insert(call, vec![rule(vec![is_data])?]);
+    }
     rules.insert(libc::SYS_openat, opens_for_reading(2)?);
     #[cfg(target_arch = "x86_64")]
     rules.insert(libc::SYS_open, opens_for_reading(1)?);
     // An abort signals its own thread; kill(2) is not permitted.
     let own = equals(0, u64::from(std::process::id()))?;
-    rules.insert(libc::SYS_tgkill, vec![rule(vec![own])?]);
+    let aborts = equals(2, flag(libc::SIGABRT))?;
+    rules.insert(libc::SYS_tgkill, vec![rule(vec![own, aborts])?]);
     let refused = SeccompAction::Errno(errno(libc::EPERM));
     SeccompFilter::new(rules, refused, SeccompAction::Allow, arch)?.try_into()
 }
@@ -163,10 +193,12 @@ fn opens_for_reading(flags: u8) -> Result<Vec<SeccompRule>, BackendError> {
     Ok(vec![rule(vec![masked(flags, writes, 0)?])?])
 }
 
-/// Connections to replicas, and the lookup of a socket's owner (sock_diag(7)).
+/// Sockets for connections to replicas, and for the lookup of a socket's owner (sock_diag(7)).
 fn sockets() -> Result<Vec<SeccompRule>, BackendError> {
     let families = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX];
-    let families = families.map(|family| rule(vec![equals(0, flag(family))?]));
+    // The type has flags in its upper bits.
+    let stream = || masked(1, 0xf, flag(libc::SOCK_STREAM));
+    let families = families.map(|family| rule(vec![equals(0, flag(family))?, stream()?]));
     let owner_lookup = rule(vec![
         equals(0, flag(libc::AF_NETLINK))?,
         equals(2, flag(libc::NETLINK_SOCK_DIAG))?,

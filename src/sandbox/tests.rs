@@ -3,7 +3,7 @@
 use super::*;
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 
 /// Runs `test` in a thread of its own that is in the sandbox.
@@ -29,7 +29,9 @@ fn files_are_closed_but_for_those_that_are_needed() {
         assert!(is_refused(File::open("/proc/self/root/etc/passwd")));
         assert!(is_refused(fs::read_dir("/")));
         assert!(is_refused(File::create("/tmp/ringmaster-sandbox")));
-        File::open("/dev/null").unwrap();
+        for needed in ["/dev/null", "/dev/random", "/dev/urandom"] {
+            File::open(needed).unwrap();
+        }
         assert!(is_refused(File::create("/dev/null")));
         let status = fs::read_to_string("/proc/self/status").unwrap();
         assert!(status.contains("\nThreads:"));
@@ -54,6 +56,7 @@ fn connections_work_and_new_ports_do_not() {
         TcpStream::connect(addr).unwrap();
         port.accept().unwrap();
         assert!(is_refused(TcpListener::bind("127.0.0.1:0")));
+        assert!(is_refused(UdpSocket::bind("127.0.0.1:0")));
         let packets = socket2::Socket::new(socket2::Domain::PACKET, socket2::Type::DGRAM, None);
         assert!(is_refused(packets));
     });

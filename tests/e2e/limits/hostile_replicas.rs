@@ -3,6 +3,8 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::OK;
@@ -153,7 +155,13 @@ fn hostile_replies_cost_little_and_other_replicas_serve_on() {
 
 #[test]
 fn a_heartbeat_that_is_answered_with_gigabytes_costs_little() {
-    let hostile = Backend::scripted(|mut conversation| {
+    let armed = Arc::new(AtomicBool::new(false));
+    let floods = Arc::clone(&armed);
+    let hostile = Backend::scripted(move |mut conversation| {
+        while !floods.load(Ordering::Acquire) {
+            conversation.request()?;
+            conversation.wire.write(OK)?;
+        }
         conversation.head()?;
         let head = "HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n";
         flood(&mut conversation, head, "x")
@@ -163,7 +171,11 @@ fn a_heartbeat_that_is_answered_with_gigabytes_costs_little() {
     let [bad, good] = backends.map(|(name, addr)| format!("--backend={name}={addr}"));
     let program = Ringmaster::start(&[&bad, &good, "--ring=classic", "--heartbeat-interval=50ms"]);
     let before = peak_kib(&program);
-    eventually(TEST_TIMEOUT, "20 heartbeats", || hostile.connections() > 20);
+    armed.store(true, Ordering::Release);
+    let had = hostile.connections();
+    eventually(TEST_TIMEOUT, "20 heartbeats", || {
+        hostile.connections() > had + 20
+    });
     let mut homes = (100_000..).filter(|id| by_formula(2, *id) == 2);
     let id = homes.next().expect("an ID of the other");
     assert_eq!(program.client().ask(with_id(id)).status(), 200);

@@ -103,7 +103,7 @@ fn a_client_that_reads_slowly_holds_one_buffer() {
         };
         conversation.wire.write(piece.repeat(MIB / 4096))
     });
-    for (path, most) in [("/length", 28), ("/chunked", 28)] {
+    for (path, most) in [("/length", 34), ("/chunked", 34)] {
         for flags in [&[][..], &["--no-splice"]] {
             let program = program(&backend, flags);
             let get = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
