@@ -21,8 +21,8 @@ use landlock::{
 };
 use seccompiler::BpfProgram;
 
-/// Files that a thread in the sandbox may read: the reserve descriptor, randomness (a static program
-/// does not find getrandom(2)), and the figures of this process.
+/// Files that a thread in the sandbox may read: the reserve descriptor, random numbers (a static
+/// program does not find getrandom(2)), and the figures of this process.
 const READABLE: [&str; 4] = ["/dev/null", "/dev/random", "/dev/urandom", "/proc/self"];
 
 /// Newest version of Landlock whose rights are used. An older kernel restricts those that it knows.
