@@ -114,6 +114,8 @@ fn the_history_goes_back_before_its_reader_and_begins_again_after_a_takeover() {
         rates.len() > 3 && rates.iter().any(|rate| *rate > 0.0)
     });
     let successor = program.taken_over(&["--replicas", "1"]);
+    // Until its end the old process may accept a connection and close it unread.
+    assert!(program.wait().success());
     eventually(TEST_TIMEOUT, "a second of the new process", || {
         !rates(&successor).is_empty()
     });
