@@ -40,7 +40,7 @@ pub(super) fn seats_after(
 /// Checks that a fleet of at most `max` replicas has room for `n` more.
 ///
 /// # Errors
-/// It has not.
+/// The fleet has no such room.
 pub(super) fn check_room(n: usize, wanted: usize, max: usize) -> Result<(), OrderError> {
     match wanted.saturating_add(n) > max {
         true => Err(OrderError::too_many(n, wanted, max)),

@@ -96,8 +96,8 @@ const READS: &[c_long] = &[
     libc::SYS_uname,
 ];
 
-/// Requests of ioctl(2) about a descriptor: FIONBIO, FIONREAD, FIOCLEX, TIOCOUTQ. The numbers are
-/// those of all architectures that have a filter; the types of libc's constants are not.
+/// Requests of ioctl(2) about a descriptor: FIONBIO, FIONREAD, FIOCLEX, TIOCOUTQ. All architectures
+/// with a filter have these numbers. The constants of libc have another type on musl.
 const DESCRIPTOR_REQUESTS: [u64; 4] = [0x5421, 0x541b, 0x5451, 0x5411];
 
 /// Requests of fcntl(2): duplicates, flags and the size of a pipe, but none about signals.
