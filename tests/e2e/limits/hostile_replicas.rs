@@ -17,6 +17,8 @@ use crate::support::{Backend, Conversation, Ringmaster, TEST_TIMEOUT, eventually
 const MOST_KIB: u64 = 4 * 1024;
 /// Clients that a hostile replica has at once.
 const CLIENTS: usize = 8;
+/// Time between two bytes of a slow reply.
+const PACE: Duration = Duration::from_millis(200);
 /// Bytes of a hostile reply, far above all limits.
 const FLOOD: usize = 64 * MIB;
 
@@ -55,10 +57,14 @@ fn reset(mut conversation: Conversation) -> io::Result<()> {
 
 fn byte_by_byte(mut conversation: Conversation) -> io::Result<()> {
     conversation.head()?;
+    conversation.wire.stream.set_read_timeout(Some(PACE))?;
     for byte in "HTTP/1.1 200 OK\r\nX-Slow: abcdefghijklmnopqrstuvwxyz".chars() {
         conversation.wire.write(byte.to_string())?;
-        // The pace of the replica; the test waits for the program's timeout.
-        std::thread::sleep(Duration::from_millis(200));
+        // Until the program closes, which it does at its timeout.
+        match conversation.wire.stream.peek(&mut [0]) {
+            Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+            _ => break,
+        }
     }
     Ok(())
 }

@@ -73,22 +73,13 @@ pub fn check_create(
         is_ours: body["Entrypoint"] == serde_json::json!([BUNDLED]),
     };
     let instead_of = label(INSTEAD_OF_LABEL);
-    let template = ContainerTemplate {
-        fleet: settings.fleet.clone(),
-        image: ImageVersion {
-            name: instead_of.clone().unwrap_or_else(|| image.name.clone()),
-            ..image.clone()
-        },
-        pull: settings.pull,
-        port: settings.port,
-        env: settings.env.clone(),
-        memory: settings.memory,
-        nano_cpus: settings.nano_cpus,
-        network: text(&body["HostConfig"]["NetworkMode"]).unwrap_or_default(),
-        aliases: has_aliases(body),
-        options: settings.options.clone(),
-        stop_timeout: settings.stop_timeout,
+    let own_image = ImageVersion {
+        name: instead_of.clone().unwrap_or_else(|| image.name.clone()),
+        ..image.clone()
     };
+    let network = text(&body["HostConfig"]["NetworkMode"]).unwrap_or_default();
+    let network = (network, has_aliases(body));
+    let template = ContainerTemplate::new(settings, own_image, network);
     let (expected, names) = match &owner {
         Some(owner) => lock(&template, owner, label(SEATS_LABEL))?,
         None => replica(&template, &image, label(SEAT_LABEL), label(NAME_LABEL))?,

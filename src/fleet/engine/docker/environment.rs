@@ -213,19 +213,8 @@ async fn container_template(
     let image = find_image(api, image_name, pull).await?;
     let mut image = image.into_version(image_name);
     image.is_ours |= is_own;
-    Ok(ContainerTemplate {
-        fleet: settings.fleet.clone(),
-        image,
-        pull: settings.pull,
-        port: settings.port,
-        env: settings.env.clone(),
-        memory: settings.memory,
-        nano_cpus: settings.nano_cpus,
-        network: network.handle.clone(),
-        aliases: network.aliases,
-        options: settings.options.clone(),
-        stop_timeout: settings.stop_timeout,
-    })
+    let network = (network.handle.clone(), network.aliases);
+    Ok(ContainerTemplate::new(settings, image, network))
 }
 
 /// The network of the replicas.

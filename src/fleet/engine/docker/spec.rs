@@ -13,7 +13,7 @@ use bollard::models::{
     NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
 };
 
-use super::settings::{ContainerOptions, PullPolicy};
+use super::settings::{ContainerOptions, ContainerSettings, PullPolicy};
 use super::wanted_seats::WantedSeats;
 use crate::fleet::engine::interface::server_id;
 use crate::fleet::version::ImageVersion;
@@ -79,6 +79,27 @@ pub(super) struct ContainerTemplate {
 }
 
 impl ContainerTemplate {
+    /// Returns the template of these settings, for a network and `true` if it supports aliases.
+    pub(super) fn new(
+        settings: &ContainerSettings,
+        image: ImageVersion,
+        (network, aliases): (String, bool),
+    ) -> Self {
+        Self {
+            fleet: settings.fleet.clone(),
+            image,
+            pull: settings.pull,
+            port: settings.port,
+            env: settings.env.clone(),
+            memory: settings.memory,
+            nano_cpus: settings.nano_cpus,
+            network,
+            aliases,
+            options: settings.options.clone(),
+            stop_timeout: settings.stop_timeout,
+        }
+    }
+
     /// Returns the name of a replica's container.
     pub(super) fn container_name(&self, replica: &str) -> String {
         match self.fleet.as_str() {

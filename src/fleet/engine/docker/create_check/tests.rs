@@ -37,22 +37,11 @@ fn settings() -> ContainerSettings {
 
 /// Returns the body of a balancer with these settings for seat 2.
 fn replica(settings: &ContainerSettings, image: &ImageVersion) -> Value {
-    let template = ContainerTemplate {
-        fleet: settings.fleet.clone(),
-        image: ImageVersion {
-            name: "web:1".to_owned(),
-            ..image.clone()
-        },
-        pull: settings.pull,
-        port: settings.port,
-        env: settings.env.clone(),
-        memory: settings.memory,
-        nano_cpus: settings.nano_cpus,
-        network: "n1".to_owned(),
-        aliases: true,
-        options: settings.options.clone(),
-        stop_timeout: settings.stop_timeout,
+    let own_image = ImageVersion {
+        name: "web:1".to_owned(),
+        ..image.clone()
     };
+    let template = ContainerTemplate::new(settings, own_image, ("n1".to_owned(), true));
     let name: ReplicaName = "S2".parse().unwrap();
     serde_json::to_value(template.replica(Some(Seat(2)), &name, image)).unwrap()
 }
