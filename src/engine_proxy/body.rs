@@ -1,8 +1,9 @@
 //! Bodies that are read as a whole, up to a limit.
 
+use std::error::Error;
+
 use axum::body::{Body, Bytes};
-use bytes::BytesMut;
-use futures_util::StreamExt as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 /// The failure to read a body.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +13,7 @@ pub(super) enum BodyError {
     TooLong,
     /// An end before the end of its framing.
     #[error("a body is broken: {0}")]
-    Broken(#[from] axum::Error),
+    Broken(Box<dyn Error + Send + Sync>),
 }
 
 /// Reads a body of at most `limit` bytes.
@@ -20,15 +21,12 @@ pub(super) enum BodyError {
 /// # Errors
 /// The body is longer, or broken.
 pub(super) async fn read_whole(body: Body, limit: usize) -> Result<Bytes, BodyError> {
-    let mut chunks = body.into_data_stream();
-    let mut whole = BytesMut::new();
-    while let Some(chunk) = chunks.next().await {
-        whole.extend_from_slice(&chunk?);
-        if whole.len() > limit {
-            return Err(BodyError::TooLong);
-        }
-    }
-    Ok(whole.freeze())
+    let whole = Limited::new(body, limit).collect().await;
+    let whole = whole.map_err(|err| match err.is::<LengthLimitError>() {
+        true => BodyError::TooLong,
+        false => BodyError::Broken(err),
+    })?;
+    Ok(whole.to_bytes())
 }
 
 #[cfg(test)]
